@@ -1,0 +1,109 @@
+import type { AccessBytes, Imm64, Instruction, Operand, Width } from './instruction.js';
+import { ALU, ATOMIC, JUMP } from './opcodes.js';
+
+const register = (number: number, width: Width = 64) => `${width === 64 ? 'r' : 'w'}${number}`;
+const type = (bytes: AccessBytes, signed = false) => `${signed ? 's' : 'u'}${bytes * 8}`;
+const offset = (off: number) => (off < 0 ? `- ${-off}` : `+ ${off}`);
+const at = (bytes: AccessBytes, base: number, off: number, signed = false) =>
+  `*(${type(bytes, signed)} *)(${register(base)} ${offset(off)})`;
+
+function operand(src: Operand, width: Width): string {
+  if (src.kind === 'reg') return register(src.reg, width);
+  return src.value < 0 ? `-0x${(-src.value).toString(16)}` : `0x${src.value.toString(16)}`;
+}
+
+/** Distance from the next slot, as assemblers write it. */
+const distance = (from: number, target: number) => {
+  const slots = target - from - 1;
+  return `${slots < 0 ? '-' : '+'}0x${Math.abs(slots).toString(16)}`;
+};
+
+function formatImm64(imm: Imm64): string {
+  switch (imm.kind) {
+    case 'value':
+      return `0x${imm.value.toString(16)} ll`;
+    case 'map':
+      return `map[${imm.map}]`;
+    case 'map-value':
+      return `map[${imm.map}] value + ${imm.offset}`;
+    case 'function':
+      return `function ${imm.target}`;
+    case 'variable':
+      return `variable ${imm.id}`;
+  }
+}
+
+/**
+ * One instruction as text, in the assembler's C-like form (`r1 = *(u32 *)(r2 + 4)`): what llvm-objdump
+ * prints and the kernel's log shows.
+ * @param helperName what a helper is called
+ */
+export function formatInstruction(instruction: Instruction, helperName = (id: number) => `helper ${id}`): string {
+  switch (instruction.kind) {
+    case 'alu': {
+      const { op, width, dst, src } = instruction;
+      return `${register(dst, width)} ${ALU[op].sign} ${operand(src, width)}`;
+    }
+    case 'neg': {
+      const name = register(instruction.dst, instruction.width);
+      return `${name} = -${name}`;
+    }
+    case 'movsx': {
+      const { width, bits, dst, src } = instruction;
+      return `${register(dst, width)} = (s${bits})${register(src, width)}`;
+    }
+    case 'swap': {
+      const { op, bits, dst } = instruction;
+      return `${register(dst)} = ${op}${bits} ${register(dst)}`;
+    }
+    case 'imm64':
+      return `${register(instruction.dst)} = ${formatImm64(instruction.imm)}`;
+    case 'load': {
+      const { bytes, signed, dst, src, off } = instruction;
+      return `${register(dst)} = ${at(bytes, src, off, signed)}`;
+    }
+    case 'store': {
+      const { bytes, dst, off, src } = instruction;
+      return `${at(bytes, dst, off)} = ${operand(src, 64)}`;
+    }
+    case 'atomic': {
+      const { op, fetch, bytes, dst, src, off } = instruction;
+      const width = bytes === 8 ? 64 : 32;
+      const place = `(${type(bytes)} *)(${register(dst)} ${offset(off)})`;
+      const suffix = bytes === 8 ? '_64' : '32_32';
+      if (op === 'cmpxchg') return `${register(0, width)} = cmpxchg${suffix}(${register(dst)} ${offset(off)}, ${register(0, width)}, ${register(src, width)})`;
+      if (op === 'xchg') return `${register(src, width)} = xchg${suffix}(${register(dst)} ${offset(off)}, ${register(src, width)})`;
+      if (fetch) return `${register(src, width)} = atomic_fetch_${op}(${place}, ${register(src, width)})`;
+      return `lock *${place} ${ATOMIC[op].sign} ${register(src, width)}`;
+    }
+    case 'load-acquire': {
+      const { bytes, dst, src, off } = instruction;
+      return `${register(dst)} = load_acquire((${type(bytes)} *)(${register(src)} ${offset(off)}))`;
+    }
+    case 'store-release': {
+      const { bytes, dst, src, off } = instruction;
+      return `store_release((${type(bytes)} *)(${register(dst)} ${offset(off)}), ${register(src)})`;
+    }
+    case 'packet-load': {
+      const { bytes, mode, src, imm } = instruction;
+      return `r0 = *(${type(bytes)} *)skb[${mode === 'ind' ? `${register(src)} + ` : ''}0x${imm.toString(16)}]`;
+    }
+    case 'jump':
+      return `goto ${distance(instruction.slot, instruction.target)}`;
+    case 'branch': {
+      const { op, width, dst, src, target, slot } = instruction;
+      return `if ${register(dst, width)} ${JUMP[op].sign} ${operand(src, width)} goto ${distance(slot, target)}`;
+    }
+    case 'call-helper':
+      return `call ${helperName(instruction.id)}`;
+    case 'call-local':
+      return `call ${distance(instruction.slot, instruction.target)}`;
+    case 'exit':
+      return 'exit';
+  }
+}
+
+/** A whole program, a line an instruction, slots in front. */
+export function formatProgram(instructions: readonly Instruction[]): string {
+  return instructions.map((instruction) => `${String(instruction.slot).padStart(6)}: ${formatInstruction(instruction)}`).join('\n');
+}

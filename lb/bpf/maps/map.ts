@@ -1,0 +1,109 @@
+import {
+  BPF_MAP_TYPE_ARRAY,
+  BPF_MAP_TYPE_ARRAY_OF_MAPS,
+  BPF_MAP_TYPE_HASH,
+  BPF_MAP_TYPE_LRU_HASH,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  E2BIG,
+  EBADF,
+  EBUSY,
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  ENOMEM,
+  EPERM,
+} from './uapi.js';
+
+export { BPF_ANY, BPF_EXIST, BPF_NOEXIST } from './uapi.js';
+
+/** Map types by number (enum bpf_map_type, uapi/linux/bpf.h). */
+export const MAP_TYPES = {
+  HASH: BPF_MAP_TYPE_HASH,
+  ARRAY: BPF_MAP_TYPE_ARRAY,
+  PROG_ARRAY: 3,
+  PERF_EVENT_ARRAY: 4,
+  PERCPU_HASH: 5,
+  PERCPU_ARRAY: BPF_MAP_TYPE_PERCPU_ARRAY,
+  LRU_HASH: BPF_MAP_TYPE_LRU_HASH,
+  LRU_PERCPU_HASH: 10,
+  LPM_TRIE: 11,
+  ARRAY_OF_MAPS: BPF_MAP_TYPE_ARRAY_OF_MAPS,
+  HASH_OF_MAPS: 13,
+  DEVMAP: 14,
+  CPUMAP: 16,
+  XSKMAP: 17,
+  QUEUE: 22,
+  STACK: 23,
+  DEVMAP_HASH: 25,
+  RINGBUF: 27,
+  BLOOM_FILTER: 30,
+} as const;
+export type MapTypeName = keyof typeof MAP_TYPES;
+
+/** Flags at creation (uapi/linux/bpf.h). */
+export const MAP_FLAGS = {
+  BPF_F_NO_PREALLOC: 1,
+  BPF_F_NO_COMMON_LRU: 2,
+  BPF_F_NUMA_NODE: 4,
+  BPF_F_ZERO_SEED: 64,
+  BPF_F_RDONLY_PROG: 128,
+  BPF_F_WRONLY_PROG: 256,
+  BPF_F_MMAPABLE: 1024,
+  BPF_F_INNER_MAP: 4096,
+} as const;
+
+/** The kernel's errno that map operations return, negated. */
+export const ERRNO = { EPERM, ENOENT, E2BIG, EBADF, ENOMEM, EBUSY, EEXIST, EINVAL } as const;
+
+/** What an object file says of a map; plain data, the same bytes give the same spec. */
+export interface MapSpec {
+  readonly name: string;
+  readonly type: MapTypeName;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  /** Template of the inner maps of ARRAY_OF_MAPS and HASH_OF_MAPS. */
+  readonly inner?: MapSpec;
+  /** Content of .rodata, .data and .bss: the one value of a one-element ARRAY. */
+  readonly initial?: Uint8Array;
+  /** True for .rodata: frozen after `initial` is written. */
+  readonly frozen?: boolean;
+  /** Map-in-map types: slots that the object file fills, by the name of the map that each points at. */
+  readonly slots?: readonly { readonly index: number; readonly map: string }[];
+  /** LIBBPF_PIN_BY_NAME was asked for. */
+  readonly pinned?: boolean;
+  /** BTF ids of key and value in the object's BTF; absent where the object names no type. */
+  readonly keyTypeId?: number;
+  readonly valueTypeId?: number;
+}
+
+/**
+ * A live map: in the arena or in the kernel (bpf()), one interface for both.
+ * Keys and values are the bytes that the program sees. A value of a per-CPU type is the copies of all
+ * `cpus`, each rounded up to 8 bytes, as bpf() does it.
+ * Operations return 0 or the kernel's negative errno; they throw only when an argument's length is wrong.
+ */
+export interface BpfMap {
+  readonly spec: MapSpec;
+  /** Copies in a value: 1, or the CPUs of a per-CPU type. */
+  readonly cpus: number;
+  /** Length of what `lookup` returns and `update` takes, bytes. */
+  readonly valueBytes: number;
+  /** A copy of the value, or undefined where there is none. */
+  lookup(key: Uint8Array): Uint8Array | undefined;
+  update(key: Uint8Array, value: Uint8Array, flags?: number): number;
+  delete(key: Uint8Array): number;
+  /** First key, or the one after `after`; undefined at the end (get_next_key). */
+  nextKey(after?: Uint8Array): Uint8Array | undefined;
+  /** `count` keys and values laid end to end; stops at the first fault and returns it. */
+  updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number;
+  /** ARRAY_OF_MAPS and HASH_OF_MAPS: point `key` at a map of the same host. */
+  updateInner(key: Uint8Array, inner: BpfMap): number;
+  close(): void;
+}
+
+/** Where maps live: the arena or the kernel. */
+export interface MapHost {
+  createMap(spec: MapSpec): BpfMap;
+}

@@ -1,0 +1,50 @@
+import type { MapSpec } from '../maps/map.js';
+import type { Btf } from './btf.js';
+
+export type ProgramType = 'xdp' | 'sched_cls' | 'unspec';
+
+/** A function of a linked program: where it starts, in 8-byte slots. */
+export interface FunctionSpec {
+  readonly name: string;
+  readonly start: number;
+  /** BTF id of its FUNC; absent without BTF (struct bpf_func_info). */
+  readonly typeId?: number;
+}
+
+/** Source line of the instructions from `slot` on, up to the next entry (BTF.ext). */
+export interface LineSpec {
+  readonly slot: number;
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly column: number;
+  /** Offsets of `file` and `text` in the BTF string section (struct bpf_line_info). */
+  readonly fileOffset: number;
+  readonly textOffset: number;
+}
+
+/**
+ * One program, linked: its entry function first, then each function that it reaches, calls pc-relative.
+ * LD_IMM64 with src_reg 1 (map) or 2 (map value) carries in `imm` the *index* of the map in
+ * `ObjectSpec.maps`; for src_reg 2 the second slot's imm is the offset in the value. Whoever runs the
+ * program puts a file descriptor or an arena offset in its place.
+ */
+export interface ProgramSpec {
+  readonly name: string;
+  readonly section: string;
+  readonly type: ProgramType;
+  /** 8 bytes a slot, little endian (RFC 9669 §3). */
+  readonly code: Uint8Array;
+  readonly functions: readonly FunctionSpec[];
+  readonly lines: readonly LineSpec[];
+}
+
+/** What an object file holds; plain and immutable. */
+export interface ObjectSpec {
+  readonly license: string;
+  readonly programs: readonly ProgramSpec[];
+  /** Those of `.maps` in the order of their offsets, then the data sections in the order of the file. */
+  readonly maps: readonly MapSpec[];
+  /** Types of the object; `btf.bytes` is what BPF_BTF_LOAD takes. Absent where the object has none. */
+  readonly btf?: Btf;
+}
