@@ -1,4 +1,6 @@
-import { CodedError } from '../../errors.js';
+import { helperInRegister } from './call-register.js';
+import type { Slot } from './encode.js';
+import { IsaError } from './fault.js';
 import type { AccessBytes, Imm64, Instruction, Operand, Width } from './instruction.js';
 import {
   ALU,
@@ -15,6 +17,7 @@ import {
   JUMP,
   JUMP_ALWAYS,
   JUMP_CALL,
+  JUMP_CALL_REGISTER,
   JUMP_EXIT,
   type JumpName,
   LOAD_ACQUIRE,
@@ -26,30 +29,17 @@ import {
   STORE_RELEASE,
 } from './opcodes.js';
 
-export type IsaFault =
-  | { readonly code: 'ISA_LENGTH'; readonly bytes: number }
-  | { readonly code: 'ISA_OPCODE'; readonly slot: number; readonly opcode: number }
-  | { readonly code: 'ISA_REGISTER'; readonly slot: number; readonly register: number }
-  | { readonly code: 'ISA_RESERVED'; readonly slot: number; readonly field: string; readonly value: number }
-  | { readonly code: 'ISA_TRUNCATED'; readonly slot: number };
-
-/** A program that is not BPF: unknown opcode, a reserved field in use, a register that does not exist. */
-export class IsaError extends CodedError<IsaFault> {}
-
-/** One 8-byte slot, fields as RFC 9669 §3 names them. */
-interface Slot {
-  readonly slot: number;
-  readonly opcode: number;
-  readonly dst: number;
-  readonly src: number;
-  readonly off: number;
-  readonly imm: number;
-}
+export { encodeProgram, slotsOf } from './encode.js';
+export { IsaError, type IsaFault } from './fault.js';
 
 const byCode = <T extends { readonly code: number }, N extends string>(table: Record<N, T>) =>
   Object.entries(table) as [N, T][];
-const JUMP_NAMES: ReadonlyMap<number, JumpName> = new Map(byCode(JUMP).map(([name, row]) => [row.code, name]));
-const ATOMIC_NAMES: ReadonlyMap<number, AtomicName> = new Map(byCode(ATOMIC).map(([name, row]) => [row.code, name]));
+const JUMP_NAMES: ReadonlyMap<number, JumpName> = new Map(
+  byCode(JUMP).map(([name, row]) => [row.code, name]),
+);
+const ATOMIC_NAMES: ReadonlyMap<number, AtomicName> = new Map(
+  byCode(ATOMIC).map(([name, row]) => [row.code, name]),
+);
 const ALU_NAMES: ReadonlyMap<number, AluName> = new Map(
   byCode(ALU).map(([name, row]) => [row.code | (row.offset << 8), name]),
 );
@@ -64,8 +54,12 @@ function badOpcode({ slot, opcode }: Slot): never {
   );
 }
 
+/** A field that the instruction does not use is not 0, or has a value that RFC 9669 gives no meaning. */
 function reserved(slot: number, field: string, value: number): never {
-  throw new IsaError({ code: 'ISA_RESERVED', slot, field, value }, `instruction ${slot}: reserved field ${field} is ${value}, not 0`);
+  throw new IsaError(
+    { code: 'ISA_RESERVED', slot, field, value },
+    `instruction ${slot}: ${field} = ${value} is reserved`,
+  );
 }
 
 /** Each named field must be 0: RFC 9669 §3.1 reserves what an instruction does not use. */
@@ -88,11 +82,15 @@ function readSlot(view: DataView, slot: number): Slot {
 
 function checkRegister(slot: number, register: number): void {
   if (register < REGISTERS) return;
-  throw new IsaError({ code: 'ISA_REGISTER', slot, register }, `instruction ${slot}: register r${register} does not exist`);
+  throw new IsaError(
+    { code: 'ISA_REGISTER', slot, register },
+    `instruction ${slot}: register r${register} does not exist`,
+  );
 }
 
 /**
- * Decode a program, every reserved field checked.
+ * Decode a program, every reserved field checked. A call through a register (opcode 0x8d) that holds a constant
+ * becomes the call of that helper; any other is refused.
  * @param code 8 bytes a slot, little endian (RFC 9669 §3)
  * @returns one entry an instruction, in order of slots
  * @throws IsaError
@@ -107,21 +105,41 @@ export function decodeProgram(code: Uint8Array): Instruction[] {
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
   const slots = code.length / SLOT_BYTES;
   const instructions: Instruction[] = [];
+  const callsByRegister: { readonly index: number; readonly at: Slot }[] = [];
   for (let slot = 0; slot < slots; slot++) {
     const at = readSlot(view, slot);
     checkRegister(slot, at.dst);
     if (at.opcode === (CLASS.LD | MODE.IMM | SIZE_CODES[8])) {
       if (slot + 1 >= slots) {
-        throw new IsaError({ code: 'ISA_TRUNCATED', slot }, `instruction ${slot}: LD_IMM64 has no second half`);
+        throw new IsaError(
+          { code: 'ISA_TRUNCATED', slot },
+          `instruction ${slot}: LD_IMM64 has no second half`,
+        );
       }
       instructions.push(decodeImm64(at, readSlot(view, slot + 1)));
       slot += 1;
     } else {
       checkRegister(slot, at.src);
+      if (at.opcode === (CLASS.JMP | JUMP_CALL_REGISTER))
+        callsByRegister.push({ index: instructions.length, at });
       instructions.push(decodeSlot(at));
     }
   }
+  // Only now are all jumps known, and with them where a register still holds what was just put into it.
+  for (const { index, at } of callsByRegister) instructions[index] = resolveCall(instructions, index, at);
   return instructions;
+}
+
+/** Helper numbers are positive: what stands in an instruction's place until all are decoded. */
+const UNRESOLVED_HELPER = -1;
+
+function resolveCall(instructions: readonly Instruction[], index: number, { slot, dst }: Slot): Instruction {
+  const id = helperInRegister(instructions, index, dst);
+  if (id !== undefined) return { slot, kind: 'call-helper', id };
+  throw new IsaError(
+    { code: 'ISA_CALL_REGISTER', slot, register: dst },
+    `instruction ${slot}: call through r${dst}, which is not set to a constant just before`,
+  );
 }
 
 function decodeSlot(at: Slot): Instruction {
@@ -198,6 +216,10 @@ function decodeJump(at: Slot, width: Width): Instruction {
     unused(at, 'dst', 'src', width === 64 ? 'imm' : 'off');
     return { slot, kind: 'jump', target: slot + 1 + (width === 64 ? off : imm) };
   }
+  if (at.opcode === (CLASS.JMP | JUMP_CALL_REGISTER)) {
+    unused(at, 'src', 'off', 'imm');
+    return { slot, kind: 'call-helper', id: UNRESOLVED_HELPER };
+  }
   if (code === JUMP_CALL || code === JUMP_EXIT) {
     if (width === 32 || at.opcode & SOURCE_REGISTER) badOpcode(at);
     if (code === JUMP_EXIT) {
@@ -219,7 +241,14 @@ function decodePacketLoad(at: Slot): Instruction {
   if ((mode !== MODE.ABS && mode !== MODE.IND) || bytes === 8) badOpcode(at);
   unused(at, 'dst', 'off');
   if (mode === MODE.ABS) unused(at, 'src');
-  return { slot: at.slot, kind: 'packet-load', bytes, mode: mode === MODE.ABS ? 'abs' : 'ind', src: at.src, imm: at.imm };
+  return {
+    slot: at.slot,
+    kind: 'packet-load',
+    bytes,
+    mode: mode === MODE.ABS ? 'abs' : 'ind',
+    src: at.src,
+    imm: at.imm,
+  };
 }
 
 function decodeLoad(at: Slot): Instruction {
@@ -227,14 +256,29 @@ function decodeLoad(at: Slot): Instruction {
   const bytes = BYTES_OF_SIZE.get(at.opcode & 0x18)!;
   if (mode !== MODE.MEM && (mode !== MODE.MEMSX || bytes === 8)) badOpcode(at);
   unused(at, 'imm');
-  return { slot: at.slot, kind: 'load', bytes, signed: mode === MODE.MEMSX, dst: at.dst, src: at.src, off: at.off };
+  return {
+    slot: at.slot,
+    kind: 'load',
+    bytes,
+    signed: mode === MODE.MEMSX,
+    dst: at.dst,
+    src: at.src,
+    off: at.off,
+  };
 }
 
 function decodeStoreImmediate(at: Slot): Instruction {
   if ((at.opcode & 0xe0) !== MODE.MEM) badOpcode(at);
   unused(at, 'src');
   const bytes = BYTES_OF_SIZE.get(at.opcode & 0x18)!;
-  return { slot: at.slot, kind: 'store', bytes, dst: at.dst, off: at.off, src: { kind: 'imm', value: at.imm } };
+  return {
+    slot: at.slot,
+    kind: 'store',
+    bytes,
+    dst: at.dst,
+    off: at.off,
+    src: { kind: 'imm', value: at.imm },
+  };
 }
 
 function decodeStoreRegister(at: Slot): Instruction {
@@ -286,130 +330,5 @@ function imm64Of(first: Slot, second: Slot): Imm64 {
       return { kind: 'function', target: slot + 1 + imm };
     default:
       return reserved(slot, 'src', src);
-  }
-}
-
-/** Slots that an instruction takes. */
-export function slotsOf(instruction: Instruction): 1 | 2 {
-  return instruction.kind === 'imm64' ? 2 : 1;
-}
-
-/**
- * Encode instructions, each at its `slot`; the inverse of decodeProgram.
- * @returns 8 bytes a slot, little endian
- */
-export function encodeProgram(instructions: readonly Instruction[]): Uint8Array {
-  const end = Math.max(0, ...instructions.map((instruction) => instruction.slot + slotsOf(instruction)));
-  const code = new Uint8Array(end * SLOT_BYTES);
-  const view = new DataView(code.buffer);
-  for (const instruction of instructions) {
-    const [first, second] = encodeInstruction(instruction);
-    writeSlot(view, instruction.slot, first);
-    if (second) writeSlot(view, instruction.slot + 1, second);
-  }
-  return code;
-}
-
-type Fields = Partial<Omit<Slot, 'slot'>>;
-
-function writeSlot(view: DataView, slot: number, { opcode = 0, dst = 0, src = 0, off = 0, imm = 0 }: Fields): void {
-  const at = slot * SLOT_BYTES;
-  view.setUint8(at, opcode);
-  view.setUint8(at + 1, dst | (src << 4));
-  view.setInt16(at + 2, off, true);
-  view.setInt32(at + 4, imm, true);
-}
-
-/** Opcode bits and fields of a second operand. */
-const operandFields = (src: Operand) =>
-  src.kind === 'reg' ? { bit: SOURCE_REGISTER, src: src.reg } : { bit: 0, imm: src.value };
-
-function encodeInstruction(instruction: Instruction): [Fields, Fields?] {
-  const { slot } = instruction;
-  switch (instruction.kind) {
-    case 'alu': {
-      const row = ALU[instruction.op];
-      const { bit, ...fields } = operandFields(instruction.src);
-      return [{ opcode: aluClass(instruction.width) | row.code | bit, dst: instruction.dst, off: row.offset, ...fields }];
-    }
-    case 'neg':
-      return [{ opcode: aluClass(instruction.width) | ALU_NEG, dst: instruction.dst }];
-    case 'movsx': {
-      const { dst, src, bits } = instruction;
-      return [{ opcode: aluClass(instruction.width) | ALU.mov.code | SOURCE_REGISTER, dst, src, off: bits }];
-    }
-    case 'swap': {
-      const { op, dst, bits } = instruction;
-      const opcode = ALU_END | (op === 'bswap' ? CLASS.ALU64 : CLASS.ALU) | (op === 'be' ? SOURCE_REGISTER : 0);
-      return [{ opcode, dst, imm: bits }];
-    }
-    case 'imm64':
-      return encodeImm64(slot, instruction.dst, instruction.imm);
-    case 'load': {
-      const { dst, src, off } = instruction;
-      const mode = instruction.signed ? MODE.MEMSX : MODE.MEM;
-      return [{ opcode: CLASS.LDX | mode | SIZE_CODES[instruction.bytes], dst, src, off }];
-    }
-    case 'store': {
-      const { dst, off, src } = instruction;
-      const size = SIZE_CODES[instruction.bytes] | MODE.MEM;
-      if (src.kind === 'imm') return [{ opcode: CLASS.ST | size, dst, off, imm: src.value }];
-      return [{ opcode: CLASS.STX | size, dst, off, src: src.reg }];
-    }
-    case 'atomic': {
-      const imm = ATOMIC[instruction.op].code | (instruction.fetch ? ATOMIC_FETCH : 0);
-      return [atomicFields(instruction, imm)];
-    }
-    case 'load-acquire':
-      return [atomicFields(instruction, LOAD_ACQUIRE)];
-    case 'store-release':
-      return [atomicFields(instruction, STORE_RELEASE)];
-    case 'packet-load': {
-      const { src, imm } = instruction;
-      const mode = instruction.mode === 'abs' ? MODE.ABS : MODE.IND;
-      return [{ opcode: CLASS.LD | mode | SIZE_CODES[instruction.bytes], src, imm }];
-    }
-    case 'jump': {
-      // The short form where the distance fits its 16 bits, gotol (cpu v4) past it.
-      const distance = instruction.target - slot - 1;
-      if (distance === (distance << 16) >> 16) return [{ opcode: CLASS.JMP | JUMP_ALWAYS, off: distance }];
-      return [{ opcode: CLASS.JMP32 | JUMP_ALWAYS, imm: distance }];
-    }
-    case 'branch': {
-      const { bit, ...fields } = operandFields(instruction.src);
-      const opcode = (instruction.width === 64 ? CLASS.JMP : CLASS.JMP32) | JUMP[instruction.op].code | bit;
-      return [{ opcode, dst: instruction.dst, off: instruction.target - slot - 1, ...fields }];
-    }
-    case 'call-helper':
-      return [{ opcode: CLASS.JMP | JUMP_CALL, src: CALL_HELPER, imm: instruction.id }];
-    case 'call-local':
-      return [{ opcode: CLASS.JMP | JUMP_CALL, src: CALL_LOCAL, imm: instruction.target - slot - 1 }];
-    case 'exit':
-      return [{ opcode: CLASS.JMP | JUMP_EXIT }];
-  }
-}
-
-const aluClass = (width: Width) => (width === 64 ? CLASS.ALU64 : CLASS.ALU);
-
-function atomicFields(at: { bytes: AccessBytes; dst: number; src: number; off: number }, imm: number): Fields {
-  return { opcode: CLASS.STX | MODE.ATOMIC | SIZE_CODES[at.bytes], dst: at.dst, src: at.src, off: at.off, imm };
-}
-
-function encodeImm64(slot: number, dst: number, imm: Imm64): [Fields, Fields] {
-  const opcode = CLASS.LD | MODE.IMM | SIZE_CODES[8];
-  switch (imm.kind) {
-    case 'value':
-      return [
-        { opcode, dst, imm: Number(BigInt.asIntN(32, imm.value)) },
-        { imm: Number(BigInt.asIntN(32, imm.value >> 32n)) },
-      ];
-    case 'map':
-      return [{ opcode, dst, src: IMM64.MAP, imm: imm.map }, {}];
-    case 'map-value':
-      return [{ opcode, dst, src: IMM64.MAP_VALUE, imm: imm.map }, { imm: imm.offset | 0 }];
-    case 'variable':
-      return [{ opcode, dst, src: IMM64.VARIABLE, imm: imm.id }, {}];
-    case 'function':
-      return [{ opcode, dst, src: IMM64.FUNCTION, imm: imm.target - slot - 1 }, {}];
   }
 }

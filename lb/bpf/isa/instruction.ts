@@ -1,7 +1,9 @@
 import type { AluName, AtomicName, JumpName } from './opcodes.js';
 
 /** Second operand: a register (0–10) or the sign-extended 32-bit immediate. */
-export type Operand = { readonly kind: 'reg'; readonly reg: number } | { readonly kind: 'imm'; readonly value: number };
+export type Operand =
+  | { readonly kind: 'reg'; readonly reg: number }
+  | { readonly kind: 'imm'; readonly value: number };
 
 export type Width = 32 | 64;
 export type AccessBytes = 1 | 2 | 4 | 8;
@@ -19,19 +21,82 @@ export type Imm64 =
  * targets are absolute slots. Offsets (`off`) are signed 16-bit.
  */
 export type Instruction = { readonly slot: number } & (
-  | { readonly kind: 'alu'; readonly op: AluName; readonly width: Width; readonly dst: number; readonly src: Operand }
+  | {
+      readonly kind: 'alu';
+      readonly op: AluName;
+      readonly width: Width;
+      readonly dst: number;
+      readonly src: Operand;
+    }
   | { readonly kind: 'neg'; readonly width: Width; readonly dst: number }
-  | { readonly kind: 'movsx'; readonly width: Width; readonly bits: 8 | 16 | 32; readonly dst: number; readonly src: number }
-  | { readonly kind: 'swap'; readonly op: 'le' | 'be' | 'bswap'; readonly bits: 16 | 32 | 64; readonly dst: number }
+  | {
+      readonly kind: 'movsx';
+      readonly width: Width;
+      readonly bits: 8 | 16 | 32;
+      readonly dst: number;
+      readonly src: number;
+    }
+  | {
+      readonly kind: 'swap';
+      readonly op: 'le' | 'be' | 'bswap';
+      readonly bits: 16 | 32 | 64;
+      readonly dst: number;
+    }
   | { readonly kind: 'imm64'; readonly dst: number; readonly imm: Imm64 }
-  | { readonly kind: 'load'; readonly bytes: AccessBytes; readonly signed: boolean; readonly dst: number; readonly src: number; readonly off: number }
-  | { readonly kind: 'store'; readonly bytes: AccessBytes; readonly dst: number; readonly off: number; readonly src: Operand }
-  | { readonly kind: 'atomic'; readonly op: AtomicName; readonly fetch: boolean; readonly bytes: 4 | 8; readonly dst: number; readonly src: number; readonly off: number }
-  | { readonly kind: 'load-acquire'; readonly bytes: AccessBytes; readonly dst: number; readonly src: number; readonly off: number }
-  | { readonly kind: 'store-release'; readonly bytes: AccessBytes; readonly dst: number; readonly src: number; readonly off: number }
-  | { readonly kind: 'packet-load'; readonly bytes: 1 | 2 | 4; readonly mode: 'abs' | 'ind'; readonly src: number; readonly imm: number }
+  | {
+      readonly kind: 'load';
+      readonly bytes: AccessBytes;
+      readonly signed: boolean;
+      readonly dst: number;
+      readonly src: number;
+      readonly off: number;
+    }
+  | {
+      readonly kind: 'store';
+      readonly bytes: AccessBytes;
+      readonly dst: number;
+      readonly off: number;
+      readonly src: Operand;
+    }
+  | {
+      readonly kind: 'atomic';
+      readonly op: AtomicName;
+      readonly fetch: boolean;
+      readonly bytes: 4 | 8;
+      readonly dst: number;
+      readonly src: number;
+      readonly off: number;
+    }
+  | {
+      readonly kind: 'load-acquire';
+      readonly bytes: AccessBytes;
+      readonly dst: number;
+      readonly src: number;
+      readonly off: number;
+    }
+  | {
+      readonly kind: 'store-release';
+      readonly bytes: AccessBytes;
+      readonly dst: number;
+      readonly src: number;
+      readonly off: number;
+    }
+  | {
+      readonly kind: 'packet-load';
+      readonly bytes: 1 | 2 | 4;
+      readonly mode: 'abs' | 'ind';
+      readonly src: number;
+      readonly imm: number;
+    }
   | { readonly kind: 'jump'; readonly target: number }
-  | { readonly kind: 'branch'; readonly op: JumpName; readonly width: Width; readonly dst: number; readonly src: Operand; readonly target: number }
+  | {
+      readonly kind: 'branch';
+      readonly op: JumpName;
+      readonly width: Width;
+      readonly dst: number;
+      readonly src: Operand;
+      readonly target: number;
+    }
   | { readonly kind: 'call-helper'; readonly id: number }
   | { readonly kind: 'call-local'; readonly target: number }
   | { readonly kind: 'exit' }

@@ -7,6 +7,20 @@ export const CLASS = { LD: 0, LDX: 1, ST: 2, STX: 3, ALU: 4, JMP: 5, JMP32: 6, A
 /** Bit 3 of ALU and JMP opcodes: second operand is a register (RFC 9669 §4, "source"). */
 export const SOURCE_REGISTER = 0x08;
 
+/** Version of the instruction set that brought an instruction, as clang's -mcpu counts. */
+export type CpuVersion = 1 | 2 | 3 | 4;
+
+/** Version of what has no row of its own below. */
+export const CPU_OF = {
+  jump32: 3,
+  fetch: 3,
+  gotol: 4,
+  movsx: 4,
+  loadSigned: 4,
+  bswap: 4,
+  ordered: 4,
+} as const satisfies Record<string, CpuVersion>;
+
 /** Conformance groups (RFC 9669 §2.4). */
 export type Group = 'base32' | 'base64' | 'atomic32' | 'atomic64' | 'divmul32' | 'divmul64' | 'packet';
 
@@ -19,8 +33,7 @@ interface AluRow {
   readonly offset: 0 | 1;
   /** C operator, for text. */
   readonly sign: string;
-  /** Instruction set version that brought it. */
-  readonly cpu: 1 | 4;
+  readonly cpu: CpuVersion;
 }
 
 /** Two-operand arithmetic (RFC 9669 §4.1). MOVSX is `mov` with an offset, and a kind of its own. */
@@ -51,21 +64,23 @@ interface JumpRow {
   readonly sign: string;
   /** Compares as two's complement. */
   readonly signed: boolean;
+  /** Of the 64-bit form; every 32-bit form is of CPU_OF.jump32. */
+  readonly cpu: CpuVersion;
 }
 
 /** Conditional jumps (RFC 9669 §4.3). */
 export const JUMP = {
-  jeq: { code: 0x10, sign: '==', signed: false },
-  jgt: { code: 0x20, sign: '>', signed: false },
-  jge: { code: 0x30, sign: '>=', signed: false },
-  jset: { code: 0x40, sign: '&', signed: false },
-  jne: { code: 0x50, sign: '!=', signed: false },
-  jsgt: { code: 0x60, sign: 's>', signed: true },
-  jsge: { code: 0x70, sign: 's>=', signed: true },
-  jlt: { code: 0xa0, sign: '<', signed: false },
-  jle: { code: 0xb0, sign: '<=', signed: false },
-  jslt: { code: 0xc0, sign: 's<', signed: true },
-  jsle: { code: 0xd0, sign: 's<=', signed: true },
+  jeq: { code: 0x10, sign: '==', signed: false, cpu: 1 },
+  jgt: { code: 0x20, sign: '>', signed: false, cpu: 1 },
+  jge: { code: 0x30, sign: '>=', signed: false, cpu: 1 },
+  jset: { code: 0x40, sign: '&', signed: false, cpu: 1 },
+  jne: { code: 0x50, sign: '!=', signed: false, cpu: 1 },
+  jsgt: { code: 0x60, sign: 's>', signed: true, cpu: 1 },
+  jsge: { code: 0x70, sign: 's>=', signed: true, cpu: 1 },
+  jlt: { code: 0xa0, sign: '<', signed: false, cpu: 2 },
+  jle: { code: 0xb0, sign: '<=', signed: false, cpu: 2 },
+  jslt: { code: 0xc0, sign: 's<', signed: true, cpu: 2 },
+  jsle: { code: 0xd0, sign: 's<=', signed: true, cpu: 2 },
 } as const satisfies Record<string, JumpRow>;
 export type JumpName = keyof typeof JUMP;
 
@@ -74,12 +89,21 @@ export const JUMP_ALWAYS = 0x00;
 export const JUMP_CALL = 0x80;
 export const JUMP_EXIT = 0x90;
 
+/**
+ * CALL with the register bit: the helper whose number is in dst_reg. LLVM writes it at -O0; neither RFC 9669
+ * nor the kernel has it.
+ */
+export const JUMP_CALL_REGISTER = JUMP_CALL | SOURCE_REGISTER;
+
 /** src_reg of a CALL (RFC 9669 §4.3.1, §4.3.2). 2 (helper by BTF id) is the kernel's own and not taken. */
 export const CALL_HELPER = 0;
 export const CALL_LOCAL = 1;
 
 /** Bits 3–4 of loads and stores: bytes moved (RFC 9669 §5). */
-export const SIZE_CODES = { 4: 0x00, 2: 0x08, 1: 0x10, 8: 0x18 } as const satisfies Record<1 | 2 | 4 | 8, number>;
+export const SIZE_CODES = { 4: 0x00, 2: 0x08, 1: 0x10, 8: 0x18 } as const satisfies Record<
+  1 | 2 | 4 | 8,
+  number
+>;
 
 /** Bits 5–7 of loads and stores (RFC 9669 §5). */
 export const MODE = { IMM: 0x00, ABS: 0x20, IND: 0x40, MEM: 0x60, MEMSX: 0x80, ATOMIC: 0xc0 } as const;
@@ -90,18 +114,20 @@ interface AtomicRow {
   /** 'either': with and without FETCH; 'always': only with. */
   readonly fetch: 'either' | 'always';
   readonly sign: string;
+  /** Of the form without FETCH where there is one; every form with it is of CPU_OF.fetch. */
+  readonly cpu: CpuVersion;
 }
 
 export const ATOMIC_FETCH = 0x01;
 
 /** Atomic operations: imm of STX | ATOMIC (RFC 9669 §5.3). */
 export const ATOMIC = {
-  add: { code: 0x00, fetch: 'either', sign: '+=' },
-  or: { code: 0x40, fetch: 'either', sign: '|=' },
-  and: { code: 0x50, fetch: 'either', sign: '&=' },
-  xor: { code: 0xa0, fetch: 'either', sign: '^=' },
-  xchg: { code: 0xe0, fetch: 'always', sign: 'xchg' },
-  cmpxchg: { code: 0xf0, fetch: 'always', sign: 'cmpxchg' },
+  add: { code: 0x00, fetch: 'either', sign: '+=', cpu: 1 },
+  or: { code: 0x40, fetch: 'either', sign: '|=', cpu: 3 },
+  and: { code: 0x50, fetch: 'either', sign: '&=', cpu: 3 },
+  xor: { code: 0xa0, fetch: 'either', sign: '^=', cpu: 3 },
+  xchg: { code: 0xe0, fetch: 'always', sign: 'xchg', cpu: 3 },
+  cmpxchg: { code: 0xf0, fetch: 'always', sign: 'cmpxchg', cpu: 3 },
 } as const satisfies Record<string, AtomicRow>;
 export type AtomicName = keyof typeof ATOMIC;
 

@@ -8,14 +8,13 @@ const at = (bytes: AccessBytes, base: number, off: number, signed = false) =>
   `*(${type(bytes, signed)} *)(${register(base)} ${offset(off)})`;
 
 function operand(src: Operand, width: Width): string {
-  if (src.kind === 'reg') return register(src.reg, width);
-  return src.value < 0 ? `-0x${(-src.value).toString(16)}` : `0x${src.value.toString(16)}`;
+  return src.kind === 'reg' ? register(src.reg, width) : `${src.value}`;
 }
 
 /** Distance from the next slot, as assemblers write it. */
 const distance = (from: number, target: number) => {
   const slots = target - from - 1;
-  return `${slots < 0 ? '-' : '+'}0x${Math.abs(slots).toString(16)}`;
+  return `${slots < 0 ? '-' : '+'}${Math.abs(slots)}`;
 };
 
 function formatImm64(imm: Imm64): string {
@@ -34,11 +33,11 @@ function formatImm64(imm: Imm64): string {
 }
 
 /**
- * One instruction as text, in the assembler's C-like form (`r1 = *(u32 *)(r2 + 4)`): what llvm-objdump
- * prints and the kernel's log shows.
- * @param helperName what a helper is called
+ * One instruction as text, in LLVM's C-like form for BPF (`r1 = *(u32 *)(r2 + 4)`). Where LLVM and the kernel
+ * differ it is the kernel's: loads and stores name whole registers. Distances count slots from the next one.
+ * @param helperName what a helper is called; its number unless given
  */
-export function formatInstruction(instruction: Instruction, helperName = (id: number) => `helper ${id}`): string {
+export function formatInstruction(instruction: Instruction, helperName = (id: number) => `${id}`): string {
   switch (instruction.kind) {
     case 'alu': {
       const { op, width, dst, src } = instruction;
@@ -71,8 +70,10 @@ export function formatInstruction(instruction: Instruction, helperName = (id: nu
       const width = bytes === 8 ? 64 : 32;
       const place = `(${type(bytes)} *)(${register(dst)} ${offset(off)})`;
       const suffix = bytes === 8 ? '_64' : '32_32';
-      if (op === 'cmpxchg') return `${register(0, width)} = cmpxchg${suffix}(${register(dst)} ${offset(off)}, ${register(0, width)}, ${register(src, width)})`;
-      if (op === 'xchg') return `${register(src, width)} = xchg${suffix}(${register(dst)} ${offset(off)}, ${register(src, width)})`;
+      if (op === 'cmpxchg')
+        return `${register(0, width)} = cmpxchg${suffix}(${register(dst)} ${offset(off)}, ${register(0, width)}, ${register(src, width)})`;
+      if (op === 'xchg')
+        return `${register(src, width)} = xchg${suffix}(${register(dst)} ${offset(off)}, ${register(src, width)})`;
       if (fetch) return `${register(src, width)} = atomic_fetch_${op}(${place}, ${register(src, width)})`;
       return `lock *${place} ${ATOMIC[op].sign} ${register(src, width)}`;
     }
@@ -86,7 +87,7 @@ export function formatInstruction(instruction: Instruction, helperName = (id: nu
     }
     case 'packet-load': {
       const { bytes, mode, src, imm } = instruction;
-      return `r0 = *(${type(bytes)} *)skb[${mode === 'ind' ? `${register(src)} + ` : ''}0x${imm.toString(16)}]`;
+      return `r0 = *(${type(bytes)} *)skb[${mode === 'ind' ? `${register(src)} ${offset(imm)}` : imm}]`;
     }
     case 'jump':
       return `goto ${distance(instruction.slot, instruction.target)}`;
@@ -105,5 +106,7 @@ export function formatInstruction(instruction: Instruction, helperName = (id: nu
 
 /** A whole program, a line an instruction, slots in front. */
 export function formatProgram(instructions: readonly Instruction[]): string {
-  return instructions.map((instruction) => `${String(instruction.slot).padStart(6)}: ${formatInstruction(instruction)}`).join('\n');
+  return instructions
+    .map((instruction) => `${String(instruction.slot).padStart(6)}: ${formatInstruction(instruction)}`)
+    .join('\n');
 }

@@ -1,0 +1,155 @@
+import { assertNever } from '../../errors.js';
+import type { Of } from '../isa/instruction.js';
+import type { ArenaMapInfo } from '../maps/registry.js';
+import { constantKey, MAP_LOOKUP_ELEM, type State } from './facts.js';
+import { hashKeyWords, type KeyWord, lowerHashLookup } from './inline-hash.js';
+import type { FunctionCode } from './lower.js';
+import { type KeySource, piecesAt } from './slots.js';
+
+/** How a lookup is compiled: by what is known of its map. */
+type Lookup =
+  | { readonly kind: 'array'; readonly map: ArenaMapInfo; readonly words: readonly KeyWord[] }
+  | {
+      readonly kind: 'hash';
+      /** Of a map that is known; else r1 holds it. */
+      readonly descriptor?: number;
+      readonly isLru: boolean;
+      readonly words: readonly KeyWord[];
+    }
+  /** Through an export of the runtime that takes offsets of descriptor and key. */
+  | { readonly kind: 'import'; readonly name: string };
+
+const ARRAY_KEY: readonly KeyWord[] = [{ offset: 0, bytes: 4 }];
+
+function lookupOf(state: State, maps: readonly ArenaMapInfo[]): Lookup | undefined {
+  const fact = state.registers[1];
+  if (fact?.kind !== 'map' && fact?.kind !== 'inner-map') return undefined;
+  const isKnown = fact.kind === 'map';
+  const map = isKnown ? maps[fact.map] : maps[fact.map]?.inner;
+  if (map === undefined) return undefined;
+  switch (map.type) {
+    case 'ARRAY':
+      return isKnown ? { kind: 'array', map, words: ARRAY_KEY } : { kind: 'import', name: 'array_lookup' };
+    case 'PERCPU_ARRAY':
+      return isKnown
+        ? { kind: 'array', map, words: ARRAY_KEY }
+        : { kind: 'import', name: 'percpu_array_lookup' };
+    case 'ARRAY_OF_MAPS':
+      return isKnown
+        ? { kind: 'array', map, words: ARRAY_KEY }
+        : { kind: 'import', name: 'array_of_maps_lookup' };
+    case 'HASH':
+    case 'LRU_HASH': {
+      const isLru = map.type === 'LRU_HASH';
+      const words = hashKeyWords(map.keySize);
+      if (words === undefined) return { kind: 'import', name: isLru ? 'lru_hash_lookup' : 'hash_lookup' };
+      return { kind: 'hash', isLru, words, ...(isKnown ? { descriptor: map.descriptor } : {}) };
+    }
+    default:
+      return assertNever(map.type);
+  }
+}
+
+/** Where a lookup that is written out takes the words of its key from; undefined where it is called. */
+export function keySources(
+  instruction: Of<'call-helper'>,
+  state: State,
+  maps: readonly ArenaMapInfo[],
+): readonly KeySource[] | undefined {
+  if (instruction.id !== MAP_LOOKUP_ELEM) return undefined;
+  const lookup = lookupOf(state, maps);
+  return lookup === undefined || lookup.kind === 'import' ? undefined : sourcesOf(lookup.words, state);
+}
+
+function sourcesOf(words: readonly KeyWord[], state: State): KeySource[] {
+  const pointer = state.registers[2];
+  return words.map((word) => ({
+    ...word,
+    pieces: pointer?.kind === 'frame' ? piecesAt(state, pointer.offset + word.offset, word.bytes) : undefined,
+  }));
+}
+
+const LOAD = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
+
+/** A word of the key that r2 points at, an i64 that is zero above it. */
+function pushWord(code: FunctionCode, state: State, { offset, bytes, pieces }: KeySource): void {
+  if (pieces) code.pushPieces(pieces);
+  else code.w.memory(LOAD[bytes], code.pushAddress(2, offset, state));
+}
+
+/** bpf_map_lookup_elem: the value's address or 0, as an i64. False where the map is not known. */
+export function lowerLookup(code: FunctionCode, state: State): boolean {
+  const lookup = lookupOf(state, code.module.maps);
+  if (lookup === undefined) return false;
+  const { w } = code;
+  switch (lookup.kind) {
+    case 'array':
+      lowerArrayLookup(code, state, lookup.map);
+      return true;
+    case 'hash': {
+      const sources = sourcesOf(lookup.words, state);
+      let descriptor: { readonly at: number } | { readonly local: number };
+      if (lookup.descriptor === undefined) {
+        descriptor = { local: code.scratch('i32', 'descriptor') };
+        code.pushRegister32(1);
+        w.set(descriptor.local);
+      } else descriptor = { at: lookup.descriptor };
+      lowerHashLookup(code, {
+        descriptor,
+        isLru: lookup.isLru,
+        words: lookup.words,
+        pushWord: (index) => pushWord(code, state, sources[index]!),
+      });
+      return true;
+    }
+    case 'import':
+      code.pushRegister32(1);
+      code.pushRegister32(2);
+      w.call(code.module.runtime(lookup.name, { params: ['i32', 'i32'], results: ['i32'] }));
+      w.op('i64.extend_i32_u');
+      return true;
+    default:
+      return assertNever(lookup);
+  }
+}
+
+/** Array types: bounds, then data + key * stride, on this CPU's copies where there are several. */
+function lowerArrayLookup(code: FunctionCode, state: State, map: ArenaMapInfo): void {
+  const { w } = code;
+  const index = constantKey(state);
+  if (index !== undefined && index >= map.maxEntries) {
+    w.i64(0n);
+    return;
+  }
+  const pushElement = (at: number | undefined) => {
+    if (at === undefined) w.i32(map.data + (index ?? 0) * map.valueStride);
+    else {
+      w.get(at);
+      const shift = Math.log2(map.valueStride);
+      if (Number.isInteger(shift)) w.i32(shift).op('i32.shl');
+      else w.i32(map.valueStride).op('i32.mul');
+      w.i32(map.data).op('i32.add');
+    }
+    if (map.type === 'PERCPU_ARRAY') w.global(code.module.cpu()).i32(map.cpuStride).op('i32.mul', 'i32.add');
+    // The slot holds the inner map's descriptor, which other threads replace: 4 aligned bytes do not tear, and what
+    // is read through them comes after by the address.
+    if (map.type === 'ARRAY_OF_MAPS') w.memory('i32.load');
+  };
+  if (index !== undefined) {
+    pushElement(undefined);
+    w.op('i64.extend_i32_u');
+    return;
+  }
+  const at = code.scratch('i32', 'index');
+  for (const source of sourcesOf(ARRAY_KEY, state)) pushWord(code, state, source);
+  w.op('i32.wrap_i64').set(at);
+  if (map.type === 'ARRAY_OF_MAPS') {
+    w.get(at).i32(map.maxEntries).op('i32.lt_u').if('i32');
+    pushElement(at);
+    w.op('else').i32(0).op('end');
+  } else {
+    pushElement(at);
+    w.i32(0).get(at).i32(map.maxEntries).op('i32.lt_u', 'select');
+  }
+  w.op('i64.extend_i32_u');
+}

@@ -1,0 +1,103 @@
+import type { Instruction, Of } from '../isa/instruction.js';
+import { type AnalysedFunction, walk } from './analyse.js';
+import {
+  accesses,
+  type ByteRange,
+  type Fact,
+  type Place,
+  partOfFact,
+  type Slot,
+  type State,
+  slotAround,
+} from './facts.js';
+
+/** Bytes that the local of a place has from its byte `from` on. */
+export interface Piece {
+  readonly origin: Place;
+  readonly from: number;
+  readonly bytes: number;
+  /** What is known of them, zero-extended: the local of a constant is not needed. */
+  readonly fact: Fact | undefined;
+}
+
+/** A word of a key, `offset` bytes into it: the slots of the frame that hold it, where they are known. */
+export interface KeySource {
+  readonly offset: number;
+  readonly bytes: 1 | 2 | 4 | 8;
+  readonly pieces: readonly Piece[] | undefined;
+}
+
+/**
+ * Parts of the frame that a function keeps in locals beside memory: what it stored is used again without a load,
+ * and a store that nothing reads any more is not made. Offsets are relative to r10.
+ */
+export interface FrameSlots {
+  /** Origins of slots that are read through their local, by name. */
+  readonly needed: ReadonlySet<string>;
+  readonly deadStores: ReadonlySet<Instruction>;
+}
+
+export const placeName = ({ offset, bytes }: Place): string => `${offset}:${bytes}`;
+
+export function pieceAt(slot: Slot, offset: number, bytes: number): Piece {
+  return {
+    origin: slot.origin,
+    from: offset - slot.origin.offset,
+    bytes,
+    fact: partOfFact(slot, offset, bytes),
+  };
+}
+
+/** The slots that make up `bytes` at r10 + offset, in order; undefined where a byte is in none. */
+export function piecesAt(state: State, offset: number, bytes: number): Piece[] | undefined {
+  const pieces: Piece[] = [];
+  for (let at = offset; at < offset + bytes; ) {
+    const slot = slotAround(state, at, 1);
+    if (slot === undefined) return undefined;
+    const length = Math.min(slot.offset + slot.bytes, offset + bytes) - at;
+    pieces.push(pieceAt(slot, at, length));
+    at += length;
+  }
+  return pieces;
+}
+
+/**
+ * @param keySources words of the key of a lookup that is written out, relative to r2; undefined for other calls
+ */
+export function planSlots(
+  fn: AnalysedFunction,
+  keySources: (instruction: Of<'call-helper'>, state: State) => readonly KeySource[] | undefined,
+): FrameSlots {
+  const needed = new Set<string>();
+  const reads: ByteRange[] = [];
+  const stores: { readonly instruction: Of<'store'>; readonly range: ByteRange }[] = [];
+  const need = ({ origin, fact }: Piece) => {
+    if (fact?.kind !== 'constant') needed.add(placeName(origin));
+  };
+  for (const { instruction, state } of walk(fn)) {
+    const sources = instruction.kind === 'call-helper' ? keySources(instruction, state) : undefined;
+    if (sources !== undefined) {
+      const key = state.registers[2];
+      for (const { offset, bytes, pieces } of sources) {
+        if (pieces) pieces.forEach(need);
+        else if (key?.kind === 'frame')
+          reads.push({ start: key.offset + offset, end: key.offset + offset + bytes });
+      }
+      continue;
+    }
+    for (const { base, start, end, write } of accesses(instruction, state, fn.context)) {
+      if (base?.kind !== 'frame') continue;
+      const range = { start: base.offset + start, end: base.offset + end };
+      if (instruction.kind === 'store') stores.push({ instruction, range });
+      else if (!write) {
+        const slot =
+          instruction.kind === 'load' ? slotAround(state, range.start, instruction.bytes) : undefined;
+        if (slot) need(pieceAt(slot, range.start, range.end - range.start));
+        else reads.push(range);
+      }
+    }
+  }
+  const isRead = ({ start, end }: ByteRange) => reads.some((read) => read.start < end && read.end > start);
+  const dead = fn.isEscaped ? [] : stores.filter(({ range }) => !isRead(range));
+  return { needed, deadStores: new Set(dead.map(({ instruction }) => instruction)) };
+}

@@ -1,0 +1,233 @@
+import type { Arena } from '../memory/arena.js';
+import { CPU_SCRATCH, CPU_SCRATCH_BYTES, MAP_FROZEN, MAP_FROZEN_SYSCALLS } from '../memory/layout.js';
+import { BPF_ANY, type BpfMap, ERRNO, type MapSpec } from './map.js';
+import { type ArenaMapType, MapError } from './plan.js';
+import type { Runtime } from './runtime.js';
+
+/**
+ * Where a map lies and what shape it has: the JIT's constants. Offsets are of the arena, lengths bytes.
+ * In the template of inner maps (`inner`) the offsets are 0.
+ */
+export interface ArenaMapInfo {
+  readonly id: number;
+  /** The map's pointer in a program. */
+  readonly descriptor: number;
+  readonly type: ArenaMapType;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  /** Copies of a value: the arena's CPUs for a per-CPU type, else 1. */
+  readonly cpus: number;
+  /** From one element's value to the next (array types). */
+  readonly valueStride: number;
+  /** Element 0's value (array types), CPU 0's copy of it. */
+  readonly data: number;
+  /** From one CPU's copies to the next CPU's. */
+  readonly cpuStride: number;
+  /** Shape of the maps in a map-in-map. */
+  readonly inner?: ArenaMapInfo;
+}
+
+/** What a map needs of its host. */
+export interface ArenaMapHost {
+  readonly arena: Arena;
+  readonly runtime: Runtime;
+  get(id: number): ArenaMap | undefined;
+  /** Takes the map's room back. */
+  release(map: ArenaMap): void;
+}
+
+const align8 = (bytes: number) => (bytes + 7) & ~7;
+const mapIdOf = (value: Uint8Array) => new DataView(value.buffer, value.byteOffset, 4).getUint32(0, true);
+
+/**
+ * A map in the arena, with the semantics of bpf() in every operation. Arguments go through the map's own
+ * staging bytes, so one thread at a time uses it: the control plane's.
+ *
+ * A map-in-map shows the number of the inner map (`info.id`) as its value, as bpf() does; `update` takes
+ * that number where bpf() takes a file descriptor.
+ */
+export class ArenaMap implements BpfMap {
+  readonly spec: MapSpec;
+  readonly info: ArenaMapInfo;
+  readonly cpus: number;
+  readonly valueBytes: number;
+  readonly #host: ArenaMapHost;
+  /** Staging: a key, another key, a value (all copies). */
+  readonly #key: number;
+  readonly #nextKey: number;
+  readonly #value: number;
+  /** Inner maps by slot, which keep them alive. */
+  readonly #slots = new Map<number, ArenaMap>();
+  #references = 1;
+  #open = true;
+
+  constructor(host: ArenaMapHost, spec: MapSpec, info: ArenaMapInfo, staging: number) {
+    this.#host = host;
+    this.spec = spec;
+    this.info = info;
+    this.cpus = info.cpus;
+    this.valueBytes = info.cpus > 1 ? info.cpus * align8(info.valueSize) : info.valueSize;
+    this.#key = staging;
+    this.#nextKey = staging + align8(info.keySize);
+    this.#value = staging + 2 * align8(info.keySize);
+  }
+
+  lookup(key: Uint8Array): Uint8Array | undefined {
+    this.#stage('key', key, this.info.keySize, this.#key);
+    const { arena, runtime } = this.#host;
+    if (runtime.exports.map_lookup(this.info.descriptor, this.#key, this.#value) !== 0) return undefined;
+    return Uint8Array.from(arena.u8.subarray(this.#value, this.#value + this.valueBytes));
+  }
+
+  update(key: Uint8Array, value: Uint8Array, flags: number = BPF_ANY): number {
+    this.#stage('key', key, this.info.keySize, this.#key);
+    this.#stage('value', value, this.valueBytes, this.#value);
+    if (this.info.inner === undefined) return this.#write(flags);
+    return this.#setSlot(this.#host.get(mapIdOf(value)), flags);
+  }
+
+  delete(key: Uint8Array): number {
+    this.#stage('key', key, this.info.keySize, this.#key);
+    const result = this.#host.runtime.exports.map_delete(this.info.descriptor, this.#key);
+    if (result === 0 && this.info.inner !== undefined) this.#clearSlot(mapIdOf(key));
+    return result;
+  }
+
+  nextKey(after?: Uint8Array): Uint8Array | undefined {
+    if (after === undefined) this.#checkOpen();
+    else this.#stage('key', after, this.info.keySize, this.#key);
+    const { arena, runtime } = this.#host;
+    const from = after === undefined ? 0 : this.#key;
+    if (runtime.exports.map_next_key(this.info.descriptor, from, this.#nextKey) !== 0) return undefined;
+    return Uint8Array.from(arena.u8.subarray(this.#nextKey, this.#nextKey + this.info.keySize));
+  }
+
+  updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number {
+    const { keySize, descriptor } = this.info;
+    this.#checkLength('keys', keys, count * keySize);
+    this.#checkLength('values', values, count * this.valueBytes);
+    this.#checkOpen();
+    const chunk = Math.floor((CPU_SCRATCH_BYTES - 8) / (keySize + this.valueBytes));
+    if (chunk === 0 || this.cpus > 1 || this.info.inner !== undefined) {
+      return this.#updateEach(keys, values, count);
+    }
+    const { arena, runtime } = this.#host;
+    const scratch = arena.block(runtime.cpu) + CPU_SCRATCH;
+    for (let done = 0; done < count; done += chunk) {
+      const part = Math.min(chunk, count - done);
+      const valuesAt = scratch + align8(part * keySize);
+      arena.u8.set(keys.subarray(done * keySize, (done + part) * keySize), scratch);
+      arena.u8.set(values.subarray(done * this.valueBytes, (done + part) * this.valueBytes), valuesAt);
+      const result = runtime.exports.map_update_batch(descriptor, scratch, valuesAt, part);
+      if (result !== 0) return result;
+    }
+    return 0;
+  }
+
+  #updateEach(keys: Uint8Array, values: Uint8Array, count: number): number {
+    const { keySize } = this.info;
+    for (let i = 0; i < count; i++) {
+      const key = keys.subarray(i * keySize, (i + 1) * keySize);
+      const result = this.update(key, values.subarray(i * this.valueBytes, (i + 1) * this.valueBytes));
+      if (result !== 0) return result;
+    }
+    return 0;
+  }
+
+  updateInner(key: Uint8Array, inner: BpfMap): number {
+    this.#stage('key', key, this.info.keySize, this.#key);
+    if (this.info.inner === undefined) return -ERRNO.EINVAL;
+    if (!(inner instanceof ArenaMap) || this.#host.get(inner.info.id) !== inner) {
+      throw new MapError(
+        { code: 'MAP_FOREIGN', map: this.spec.name, inner: inner.spec.name },
+        `map ${inner.spec.name} is not in the same arena as ${this.spec.name}`,
+      );
+    }
+    return this.#setSlot(inner, BPF_ANY);
+  }
+
+  /** From now on update and delete give -EPERM (BPF_MAP_FREEZE); programs still write unless BPF_F_RDONLY_PROG. */
+  freeze(): void {
+    this.#checkOpen();
+    Atomics.or(this.#host.arena.u32, (this.info.descriptor + MAP_FROZEN) >>> 2, MAP_FROZEN_SYSCALLS);
+  }
+
+  /**
+   * Idempotent. Gives the map's room back once no map-in-map points at it. Nothing may run a program that
+   * uses the map: its room is used for the next one.
+   */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#unreference();
+  }
+
+  /** The staged key and value into the map. */
+  #write(flags: number): number {
+    return this.#host.runtime.exports.map_update(this.info.descriptor, this.#key, this.#value, flags);
+  }
+
+  /** The staged key's slot; the order of the refusals is the kernel's. */
+  #setSlot(inner: ArenaMap | undefined, flags: number): number {
+    const { arena } = this.#host;
+    const slot = arena.u32[this.#key >>> 2]!;
+    if (flags !== BPF_ANY) return -ERRNO.EINVAL;
+    if (slot >= this.info.maxEntries) return -ERRNO.E2BIG;
+    if (inner === undefined) return -ERRNO.EBADF;
+    if (!sameShape(this.info.inner, inner.info)) return -ERRNO.EINVAL;
+    arena.u32[this.#value >>> 2] = inner.info.descriptor;
+    const result = this.#write(flags);
+    if (result !== 0) return result;
+    inner.#references++;
+    this.#clearSlot(slot);
+    this.#slots.set(slot, inner);
+    return 0;
+  }
+
+  #clearSlot(slot: number): void {
+    const inner = this.#slots.get(slot);
+    this.#slots.delete(slot);
+    if (inner !== undefined) inner.#unreference();
+  }
+
+  #unreference(): void {
+    if (--this.#references > 0) return;
+    for (const slot of [...this.#slots.keys()]) this.#clearSlot(slot);
+    this.#host.release(this);
+  }
+
+  #stage(argument: string, bytes: Uint8Array, wantBytes: number, at: number): void {
+    this.#checkLength(argument, bytes, wantBytes);
+    this.#checkOpen();
+    this.#host.arena.u8.set(bytes, at);
+  }
+
+  #checkLength(argument: string, bytes: Uint8Array, wantBytes: number): void {
+    if (bytes.length === wantBytes) return;
+    throw new MapError(
+      { code: 'MAP_LENGTH', map: this.spec.name, argument, bytes: bytes.length, wantBytes },
+      `map ${this.spec.name}: ${argument} has ${bytes.length} bytes instead of ${wantBytes}`,
+    );
+  }
+
+  #checkOpen(): void {
+    if (this.#open) return;
+    throw new MapError({ code: 'MAP_CLOSED', map: this.spec.name }, `map ${this.spec.name} is closed`);
+  }
+}
+
+/** May the map stand where the template says? (The kernel's bpf_map_meta_equal and array_map_meta_equal.) */
+function sameShape(template: ArenaMapInfo | undefined, map: ArenaMapInfo): boolean {
+  if (template === undefined) return false;
+  const { type, keySize, valueSize, flags, maxEntries } = template;
+  const sameEntries = (type !== 'ARRAY' && type !== 'PERCPU_ARRAY') || map.maxEntries === maxEntries;
+  return (
+    map.type === type &&
+    map.keySize === keySize &&
+    map.valueSize === valueSize &&
+    map.flags === flags &&
+    sameEntries
+  );
+}

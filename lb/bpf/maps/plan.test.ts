@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { missingRoot } from '../../../test/support/capabilities.js';
+import { BpfError, KernelMaps } from '../../sys/bpf.js';
+import { Arena } from '../memory/arena.js';
+import type { MapSpec } from './map.js';
+import { MapError, mapBytes } from './plan.js';
+import { ArenaMaps } from './registry.js';
+
+const ARRAY: MapSpec = { name: 'a', type: 'ARRAY', keySize: 4, valueSize: 8, maxEntries: 4, flags: 0 };
+const PERCPU: MapSpec = { ...ARRAY, type: 'PERCPU_ARRAY' };
+const HASH: MapSpec = { ...ARRAY, type: 'HASH' };
+const LRU: MapSpec = { ...ARRAY, type: 'LRU_HASH' };
+const OUTER: MapSpec = { ...ARRAY, type: 'ARRAY_OF_MAPS', valueSize: 4, inner: ARRAY };
+
+const MIB = 2 ** 20;
+const RDONLY_AND_WRONLY_PROG = 0x180;
+
+interface Refusal {
+  readonly rule: string;
+  readonly spec: MapSpec;
+  readonly field: string;
+  readonly errno: 'EINVAL' | 'E2BIG';
+}
+
+const REFUSED: readonly Refusal[] = [
+  { rule: 'no entry', spec: { ...ARRAY, maxEntries: 0 }, field: 'maxEntries', errno: 'EINVAL' },
+  { rule: 'array: key of 8', spec: { ...ARRAY, keySize: 8 }, field: 'keySize', errno: 'EINVAL' },
+  { rule: 'array: no value', spec: { ...ARRAY, valueSize: 0 }, field: 'valueSize', errno: 'EINVAL' },
+  {
+    rule: 'array: value of 2 GiB',
+    spec: { ...ARRAY, valueSize: 2 ** 31 },
+    field: 'valueSize',
+    errno: 'E2BIG',
+  },
+  { rule: 'array: NO_PREALLOC', spec: { ...ARRAY, flags: 1 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'array: NO_COMMON_LRU', spec: { ...ARRAY, flags: 2 }, field: 'flags', errno: 'EINVAL' },
+  {
+    rule: 'array: two modes',
+    spec: { ...ARRAY, flags: RDONLY_AND_WRONLY_PROG },
+    field: 'flags',
+    errno: 'EINVAL',
+  },
+  {
+    rule: 'per CPU: value over 32 KiB',
+    spec: { ...PERCPU, valueSize: 32_769 },
+    field: 'valueSize',
+    errno: 'E2BIG',
+  },
+  { rule: 'per CPU: MMAPABLE', spec: { ...PERCPU, flags: 1024 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'per CPU: INNER_MAP', spec: { ...PERCPU, flags: 4096 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'hash: no key', spec: { ...HASH, keySize: 0 }, field: 'keySize', errno: 'EINVAL' },
+  { rule: 'hash: no value', spec: { ...HASH, valueSize: 0 }, field: 'valueSize', errno: 'EINVAL' },
+  { rule: 'hash: no entry', spec: { ...HASH, maxEntries: 0 }, field: 'maxEntries', errno: 'EINVAL' },
+  {
+    rule: 'hash: over 4 MiB',
+    spec: { ...HASH, valueSize: 4 * MIB - 52 },
+    field: 'valueSize',
+    errno: 'E2BIG',
+  },
+  { rule: 'hash: NO_COMMON_LRU', spec: { ...HASH, flags: 2 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'hash: MMAPABLE', spec: { ...HASH, flags: 1024 }, field: 'flags', errno: 'EINVAL' },
+  {
+    rule: 'hash: two modes',
+    spec: { ...HASH, flags: RDONLY_AND_WRONLY_PROG },
+    field: 'flags',
+    errno: 'EINVAL',
+  },
+  { rule: 'outer: value of 8', spec: { ...OUTER, valueSize: 8 }, field: 'valueSize', errno: 'EINVAL' },
+  { rule: 'outer: key of 8', spec: { ...OUTER, keySize: 8 }, field: 'keySize', errno: 'EINVAL' },
+  { rule: 'outer: MMAPABLE', spec: { ...OUTER, flags: 1024 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'outer: RDONLY_PROG', spec: { ...OUTER, flags: 128 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'outer: inside an outer', spec: { ...OUTER, inner: OUTER }, field: 'inner', errno: 'EINVAL' },
+];
+
+const TAKEN: readonly { readonly rule: string; readonly spec: MapSpec }[] = [
+  { rule: 'array: MMAPABLE', spec: { ...ARRAY, flags: 1024 } },
+  { rule: 'array: RDONLY_PROG', spec: { ...ARRAY, flags: 128 } },
+  { rule: 'array: INNER_MAP', spec: { ...ARRAY, flags: 4096 } },
+  { rule: 'per CPU: value of 32 KiB', spec: { ...PERCPU, valueSize: 32_768, maxEntries: 1 } },
+  { rule: 'hash: key of 600', spec: { ...HASH, keySize: 600 } },
+  { rule: 'hash: just under 4 MiB', spec: { ...HASH, maxEntries: 1, valueSize: 4 * MIB - 53 } },
+  { rule: 'hash: NO_PREALLOC', spec: { ...HASH, flags: 1 } },
+  { rule: 'hash: ZERO_SEED', spec: { ...HASH, flags: 64 } },
+  { rule: 'LRU: NO_COMMON_LRU', spec: { ...LRU, flags: 2 } },
+  { rule: 'outer', spec: OUTER },
+];
+
+function faultOf(run: () => unknown): MapError['fault'] | undefined {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof MapError) return error.fault;
+    throw error;
+  }
+  return undefined;
+}
+
+function kernelErrno(spec: MapSpec): string | undefined {
+  try {
+    new KernelMaps().createMap(spec).close();
+  } catch (error) {
+    if (error instanceof BpfError && error.fault.code === 'BPF_CALL') return error.fault.errno;
+    throw error;
+  }
+  return undefined;
+}
+
+describe('planMap', () => {
+  it.each(REFUSED)('refuses $rule', ({ spec, field, errno }) => {
+    expect(faultOf(() => mapBytes(spec, 2))).toMatchObject({ code: 'MAP_SPEC', map: 'a', field, errno });
+  });
+
+  it.each(TAKEN)('takes $rule', ({ spec }) => {
+    expect(mapBytes(spec, 2)).toBeGreaterThan(0);
+  });
+
+  it.skipIf(missingRoot).each(REFUSED)('the kernel refuses $rule too', ({ spec, errno }) => {
+    expect(kernelErrno(spec)).toBe(errno);
+  });
+
+  it.skipIf(missingRoot).each(TAKEN)('the kernel takes $rule too', ({ spec }) => {
+    expect(kernelErrno(spec)).toBeUndefined();
+  });
+
+  it.each<[string, MapSpec, string]>([
+    ['a type that the arena has not', { ...HASH, type: 'RINGBUF' }, 'type'],
+    ['a map-in-map without a template', { ...ARRAY, type: 'ARRAY_OF_MAPS', valueSize: 4 }, 'inner'],
+    ['a size that is no u32', { ...ARRAY, valueSize: 2 ** 33 }, 'valueSize'],
+    ['entries that are no integer', { ...ARRAY, maxEntries: 1.5 }, 'maxEntries'],
+    ['more than an arena holds', { ...ARRAY, maxEntries: 2 ** 30 }, 'maxEntries'],
+    ['content for several elements', { ...ARRAY, initial: new Uint8Array(8) }, 'initial'],
+    ['content beyond the value', { ...ARRAY, maxEntries: 1, initial: new Uint8Array(9) }, 'initial'],
+  ])('refuses %s', (_, spec, field) => {
+    expect(faultOf(() => mapBytes(spec, 2))).toMatchObject({ code: 'MAP_SPEC', field });
+  });
+
+  it('counts 10 million connections of 40-byte keys to under 1 GiB', () => {
+    expect(mapBytes({ ...LRU, keySize: 40, valueSize: 16, maxEntries: 10e6 }, 9)).toBeLessThan(2 ** 30);
+  });
+});
+
+it('the maps region of an arena has one registry', () => {
+  const arena = Arena.create({ workers: 1, mapsBytes: 4096, ringsBytes: 0 });
+  new ArenaMaps(arena);
+  expect(faultOf(() => new ArenaMaps(arena))).toEqual({ code: 'MAP_REGION_TAKEN' });
+});
+
+describe('room in the arena', () => {
+  const specs = [ARRAY, PERCPU, HASH, LRU, OUTER];
+  const need = specs.reduce((sum, spec) => sum + mapBytes(spec, 3), 0);
+
+  it('is enough where it is the sum of mapBytes', () => {
+    const maps = new ArenaMaps(Arena.create({ workers: 2, mapsBytes: need, ringsBytes: 0 }));
+    for (const spec of specs) maps.createMap(spec);
+    expect(maps.all.map(({ info }) => info.type)).toEqual(specs.map(({ type }) => type));
+  });
+
+  it('ends with an error that says how much is missing', () => {
+    const maps = new ArenaMaps(Arena.create({ workers: 2, mapsBytes: 4096, ringsBytes: 0 }));
+    const fault = faultOf(() => maps.createMap({ ...ARRAY, maxEntries: 1000 }));
+    const needBytes = mapBytes({ ...ARRAY, maxEntries: 1000 }, 3);
+    expect(fault).toEqual({ code: 'MAP_NO_ROOM', map: 'a', needBytes, freeBytes: 4096 });
+  });
+
+  it('is used again after close, and is zero then', () => {
+    const maps = new ArenaMaps(Arena.create({ workers: 2, mapsBytes: need, ringsBytes: 0 }));
+    const key = new Uint8Array(4);
+    for (let round = 0; round < 3; round++) {
+      const all = specs.map((spec) => maps.createMap(spec));
+      const array = all[0]!;
+      expect(array.lookup(key)).toEqual(new Uint8Array(8));
+      expect(array.update(key, new Uint8Array(8).fill(7))).toBe(0);
+      for (const map of all) map.close();
+      expect(maps.all).toEqual([]);
+    }
+  });
+
+  it('of a map in a slot is kept until the slot is empty', () => {
+    const maps = new ArenaMaps(Arena.create({ workers: 2, mapsBytes: need, ringsBytes: 0 }));
+    const outer = maps.createMap(OUTER);
+    const inner = maps.createMap(ARRAY);
+    const key = new Uint8Array(4);
+    expect(outer.updateInner(key, inner)).toBe(0);
+    inner.close();
+    expect(maps.get(inner.info.id)).toBe(inner);
+    expect(outer.delete(key)).toBe(0);
+    expect(maps.get(inner.info.id)).toBeUndefined();
+  });
+});

@@ -1,0 +1,121 @@
+// ARRAY, PERCPU_ARRAY and ARRAY_OF_MAPS (kernel/bpf/arraymap.c's semantics).
+import {
+  MAP_CPU_STRIDE, MAP_CPUS, MAP_DATA, MAP_ID, MAP_MAX_ENTRIES, MAP_VALUE_SIZE, MAP_VALUE_STRIDE,
+} from "../../memory/layout";
+import { BPF_EXIST, BPF_NOEXIST, E2BIG, EEXIST, EINVAL, ENOENT } from "../uapi";
+import { copy, cpu } from "./memory";
+
+@inline function element(map: usize, index: u32): usize {
+  return load<u32>(map, MAP_DATA) + index * load<u32>(map, MAP_VALUE_STRIDE);
+}
+
+@inline function roundedValue(map: usize): u32 { return (load<u32>(map, MAP_VALUE_SIZE) + 7) & ~7; }
+
+export function array_lookup(map: usize, key: usize): usize {
+  const index = load<u32>(key);
+  if (index >= load<u32>(map, MAP_MAX_ENTRIES)) return 0;
+  return element(map, index);
+}
+
+export function percpu_array_lookup(map: usize, key: usize): usize {
+  const index = load<u32>(key);
+  if (index >= load<u32>(map, MAP_MAX_ENTRIES)) return 0;
+  return element(map, index) + cpu * load<u32>(map, MAP_CPU_STRIDE);
+}
+
+/** The inner map's descriptor, or 0. */
+export function array_of_maps_lookup(map: usize, key: usize): usize {
+  const index = load<u32>(key);
+  if (index >= load<u32>(map, MAP_MAX_ENTRIES)) return 0;
+  return atomic.load<u32>(element(map, index));
+}
+
+function refusal(map: usize, key: usize, flags: u64): i32 {
+  if (flags > <u64>BPF_EXIST) return -EINVAL;
+  if (load<u32>(key) >= load<u32>(map, MAP_MAX_ENTRIES)) return -E2BIG;
+  // Every element of an array exists from the start.
+  if (flags == <u64>BPF_NOEXIST) return -EEXIST;
+  return 0;
+}
+
+/** Writes this CPU's copy of a PERCPU_ARRAY, the one copy of an ARRAY. */
+export function arrayUpdate(map: usize, key: usize, value: usize, flags: u64): i32 {
+  const fault = refusal(map, key, flags);
+  if (fault) return fault;
+  const own = load<u32>(map, MAP_CPUS) > 1 ? cpu * load<u32>(map, MAP_CPU_STRIDE) : 0;
+  copy(element(map, load<u32>(key)) + own, value, load<u32>(map, MAP_VALUE_SIZE));
+  return 0;
+}
+
+/** Writes all copies of a PERCPU_ARRAY from copies end to end, each rounded up to 8 bytes. */
+export function percpuArrayUpdateAll(map: usize, key: usize, value: usize, flags: u64): i32 {
+  const fault = refusal(map, key, flags);
+  if (fault) return fault;
+  const size = load<u32>(map, MAP_VALUE_SIZE);
+  let to = element(map, load<u32>(key));
+  for (let left = load<u32>(map, MAP_CPUS); left; left--) {
+    copy(to, value, size);
+    to += load<u32>(map, MAP_CPU_STRIDE);
+    value += roundedValue(map);
+  }
+  return 0;
+}
+
+/** Reads all copies: one of an ARRAY, end to end and rounded up to 8 bytes of a PERCPU_ARRAY. */
+export function arrayRead(map: usize, key: usize, value: usize): i32 {
+  const index = load<u32>(key);
+  if (index >= load<u32>(map, MAP_MAX_ENTRIES)) return -ENOENT;
+  let from = element(map, index);
+  for (let left = load<u32>(map, MAP_CPUS); left; left--) {
+    copy(value, from, load<u32>(map, MAP_VALUE_SIZE));
+    from += load<u32>(map, MAP_CPU_STRIDE);
+    value += roundedValue(map);
+  }
+  return 0;
+}
+
+/** `count` values; the loop has no dispatch for the sizes of rings and tables. */
+export function arrayUpdateBatch(map: usize, keys: usize, values: usize, count: u32): i32 {
+  const size = load<u32>(map, MAP_VALUE_SIZE);
+  const entries = load<u32>(map, MAP_MAX_ENTRIES);
+  const data = load<u32>(map, MAP_DATA);
+  const stride = load<u32>(map, MAP_VALUE_STRIDE);
+  for (const end = keys + count * 4; keys != end; keys += 4, values += size) {
+    const index = load<u32>(keys);
+    if (index >= entries) return -E2BIG;
+    if (size == 4) store<u32>(data + index * stride, load<u32>(values));
+    else copy(data + index * stride, values, size);
+  }
+  return 0;
+}
+
+/** Points `key` at a descriptor. Readers see the old map or the new one. */
+export function arrayOfMapsUpdate(map: usize, key: usize, value: usize, flags: u64): i32 {
+  if (flags != 0) return -EINVAL;
+  const index = load<u32>(key);
+  if (index >= load<u32>(map, MAP_MAX_ENTRIES)) return -E2BIG;
+  atomic.store<u32>(element(map, index), load<u32>(value));
+  return 0;
+}
+
+/** Reads the number of the inner map, as bpf() does. */
+export function arrayOfMapsRead(map: usize, key: usize, value: usize): i32 {
+  const inner = array_of_maps_lookup(map, key);
+  if (!inner) return -ENOENT;
+  store<u32>(value, load<u32>(inner, MAP_ID));
+  return 0;
+}
+
+export function arrayOfMapsDelete(map: usize, key: usize): i32 {
+  const index = load<u32>(key);
+  if (index >= load<u32>(map, MAP_MAX_ENTRIES)) return -E2BIG;
+  return atomic.xchg<u32>(element(map, index), 0) ? 0 : -ENOENT;
+}
+
+export function arrayNextKey(map: usize, key: usize, next: usize): i32 {
+  const last = load<u32>(map, MAP_MAX_ENTRIES) - 1;
+  const index = key ? load<u32>(key) : <u32>-1;
+  if (index == last) return -ENOENT;
+  store<u32>(next, index > last ? 0 : index + 1);
+  return 0;
+}

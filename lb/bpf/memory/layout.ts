@@ -1,0 +1,181 @@
+// Offsets in the arena. Read by TypeScript and, unchanged, by the AssemblyScript modules:
+// plain integer constants only, no import, no type annotation.
+
+/** Unit in which wasm memory grows, bytes. */
+export const WASM_PAGE_BYTES = 65536;
+/** Offset 0 is NULL in a program: nothing lives in the first page, ever. */
+export const NULL_REGION_BYTES = 65536;
+
+/** Directory: what the arena is and how it is laid out. Written once, before any worker starts. */
+export const DIRECTORY_OFFSET = 65536;
+export const DIRECTORY_BYTES = 65536;
+export const ARENA_MAGIC = 0x47474157; // "WAGG", little endian
+export const ARENA_LAYOUT_VERSION = 1;
+export const DIR_MAGIC = 0;
+export const DIR_LAYOUT_VERSION = 4;
+/** CPUs that programs see: one a worker, and the last is the control plane's own. */
+export const DIR_CPUS = 8;
+/** u32 each: the region of the maps, and the region that the kernel's rings are mapped over. */
+export const DIR_MAPS_OFFSET = 16;
+export const DIR_MAPS_BYTES = 20;
+export const DIR_RINGS_OFFSET = 24;
+export const DIR_RINGS_BYTES = 28;
+/** u32, atomic: 1 once somebody lays out maps in the maps region; there is one who does. */
+export const DIR_MAPS_TAKEN = 32;
+
+/** CPU blocks follow the directory: block i is at CPU_BLOCKS_OFFSET + i * CPU_BLOCK_BYTES. */
+export const CPU_BLOCKS_OFFSET = 131072;
+export const CPU_BLOCK_BYTES = 65536;
+
+// Offsets inside a CPU block.
+
+/** u32, atomic. The pool writes: COMMAND_RUN or COMMAND_STOP. */
+export const CPU_COMMAND = 0;
+/** u32, atomic. The worker writes: a WORKER_STATE_… value. */
+export const CPU_STATE = 4;
+/** u32, atomic. The pool writes: generation of the program that the worker is to run. */
+export const CPU_PROGRAM_GENERATION = 8;
+/** u32, atomic. The worker adds one each time round its loop: a stuck worker stops counting. */
+export const CPU_HEARTBEAT = 12;
+/** u64. Monotonic clock, ns (CLOCK_MONOTONIC); the owner writes it once a batch; bpf_ktime_get_ns reads it. */
+export const CPU_CLOCK_NS = 16;
+/** struct timespec (16 bytes) that clock_gettime fills. */
+export const CPU_TIMESPEC = 32;
+/** u64 state of bpf_get_prandom_u32, never 0. */
+export const CPU_PRANDOM = 48;
+/** Pump's own words (ring geometry, cursor, unfinished batch): 64 bytes, laid out in lb/worker/wasm/pump.ts. */
+export const CPU_PUMP = 64;
+
+/** struct xdp_md as programs see it (pointers are arena offsets, u32), then what only the runtime reads. */
+export const CPU_XDP_MD = 256;
+export const XDP_MD_DATA = 0;
+export const XDP_MD_DATA_END = 4;
+export const XDP_MD_DATA_META = 8;
+export const XDP_MD_INGRESS_IFINDEX = 12;
+export const XDP_MD_RX_QUEUE_INDEX = 16;
+export const XDP_MD_EGRESS_IFINDEX = 20;
+/** Not of the kernel's struct: first and one-past-last byte that adjust_head and adjust_tail may reach. */
+export const XDP_MD_HARD_START = 24;
+export const XDP_MD_HARD_END = 28;
+export const XDP_MD_BYTES = 32;
+
+/** u64 counters that the pump adds to; names in lb/worker/counters.ts. */
+export const CPU_COUNTERS = 512;
+export const CPU_COUNTERS_COUNT = 64;
+
+/** BPF stack: 8 frames of 512 bytes. Frame 0's r10 is the end of the region; a callee's is 512 lower. */
+export const CPU_STACK = 2048;
+export const STACK_FRAME_BYTES = 512;
+export const STACK_FRAMES = 8;
+export const CPU_STACK_END = 6144;
+
+/** struct mmsghdr array for sendmmsg: 64 bytes each (x86-64, arm64). */
+export const CPU_MMSGHDRS = 8192;
+export const MMSGHDR_BYTES = 64;
+/** struct iovec array: 16 bytes each; entry i belongs to mmsghdr i. */
+export const CPU_IOVECS = 40960;
+export const IOVEC_BYTES = 16;
+export const MMSG_CAPACITY = 512;
+
+/** Scratch of the block's owner, 16 KiB: keys and values of map calls from TypeScript. */
+export const CPU_SCRATCH = 49152;
+export const CPU_SCRATCH_BYTES = 16384;
+
+export const COMMAND_RUN = 0;
+export const COMMAND_STOP = 1;
+
+// Map descriptor: 128 bytes, one a map, in the maps region. All words u32 unless noted.
+// The first 48 bytes are the same for every type; the rest belongs to the type.
+export const MAP_TYPE = 0;
+export const MAP_KEY_SIZE = 4;
+export const MAP_VALUE_SIZE = 8;
+export const MAP_MAX_ENTRIES = 12;
+export const MAP_FLAGS = 16;
+/** Number of the map in its registry, from 1. */
+export const MAP_ID = 20;
+/** CPUs that a per-CPU value has copies for; 1 for the others. */
+export const MAP_CPUS = 24;
+/** Bytes from one element's value to the next (array types): 4 for a value of up to 4 bytes, else valueSize rounded up to 8. */
+export const MAP_VALUE_STRIDE = 28;
+/** Arena offset of element 0's value (array types), of CPU 0 where there is a copy a CPU. */
+export const MAP_DATA = 32;
+/** Bytes from one CPU's copies to the next CPU's (per-CPU types). */
+export const MAP_CPU_STRIDE = 36;
+/** Map-in-map types: descriptor that inner maps must match; 0 otherwise. */
+export const MAP_INNER = 40;
+/** Who may not write: MAP_FROZEN_… bits. */
+export const MAP_FROZEN = 44;
+/** Type's own words start here. */
+export const MAP_PRIVATE = 48;
+export const MAP_DESCRIPTOR_BYTES = 128;
+/** BPF_MAP_FREEZE was done: update and delete of bpf() give -EPERM; as in the kernel, a program's do not. */
+export const MAP_FROZEN_SYSCALLS = 1;
+/** BPF_F_RDONLY_PROG: a program's update and delete give -EPERM (the kernel's verifier refuses them). */
+export const MAP_FROZEN_PROGRAMS = 2;
+
+// HASH and LRU_HASH: words of the descriptor after MAP_PRIVATE, all written once at creation.
+/** Arena offset of the buckets: HASH_MASK + 1 of BUCKET_BYTES. */
+export const HASH_BUCKETS = 48;
+export const HASH_MASK = 52;
+/** Arena offset of the elements, HASH_TOTAL of HASH_STRIDE bytes: maxEntries, and a ring's worth for each CPU. */
+export const HASH_ELEMENTS = 56;
+export const HASH_STRIDE = 60;
+export const HASH_TOTAL = 64;
+/** Offset of the value in an element. */
+export const HASH_VALUE = 68;
+/** Arena offset of the areas: one a CPU, and one shared by all. */
+export const HASH_AREAS = 72;
+/** Elements that a CPU takes at a time from those that were never used. */
+export const HASH_CHUNK = 76;
+/** Arena offset of the hash function's HASH_MULTIPLIERS random u64. */
+export const HASH_SEED = 80;
+export const HASH_MULTIPLIERS = 18;
+
+/** Bucket: u32 offset of the first element or 0; u32 lock word: version << 8 | owner's CPU + 1, or 0. */
+export const BUCKET_BYTES = 8;
+export const BUCKET_HEAD = 0;
+export const BUCKET_LOCK = 4;
+
+// Element of a HASH: 16 bytes, then the key rounded up to 8, then the value rounded up to 8.
+/** u32 hash of the key; its complement while the element is being filled. */
+export const ELEMENT_HASH = 0;
+/** u8, LRU_HASH: set by a lookup, cleared by the sweep that looks for a victim. */
+export const ELEMENT_REFERENCED = 4;
+/** u8: 0 free, ELEMENT_LINKED, or CPU + 1 of the one that has it in hand. */
+export const ELEMENT_HOLDER = 5;
+export const ELEMENT_LINKED = 255;
+/** u16: changes each time the element is filled, so that a copy can be told from a torn one. */
+export const ELEMENT_GENERATION = 6;
+/** u32, atomic: next element of the chain or 0. Left alone when the element is freed: a reader may stand on it. */
+export const ELEMENT_NEXT = 8;
+/** u32: next element of a free list or 0. */
+export const ELEMENT_LINK = 12;
+export const ELEMENT_KEY = 16;
+
+// Area: 128 bytes. The CPU's own, but for the lock and what it guards.
+/** u32, atomic: 0, or CPU + 1 of the owner. Guards AREA_FREE, AREA_NEXT and AREA_END. */
+export const AREA_LOCK = 0;
+/** u32: first element of the free list or 0. */
+export const AREA_FREE = 4;
+/** u32 each: the part of the never used elements that is this CPU's, from NEXT up to END. */
+export const AREA_NEXT = 8;
+export const AREA_END = 12;
+/** u32: which entry of the ring is the oldest, modulo AREA_RING_SLOTS. */
+export const AREA_RING_POSITION = 16;
+/** u32: element that the CPU linked last, or was about to. */
+export const AREA_INSERTING = 20;
+/** u32 each, LRU_HASH: element at which the CPU goes on looking for a victim, and how many more it may look at. */
+export const AREA_CURSOR = 24;
+export const AREA_CURSOR_LEFT = 28;
+/** u32 each: elements that this CPU freed last; they rest here before they are used again. */
+export const AREA_RING = 32;
+export const AREA_RING_SLOTS = 8;
+// The rest is used in the shared area only.
+/** u32, atomic: 0, or CPU + 1 of the owner. Guards AREA_GROWN. */
+export const AREA_GROW_LOCK = 64;
+/** u32: first element that no CPU was given yet; elements before AREA_GROW_END can be given. */
+export const AREA_GROWN = 68;
+export const AREA_GROW_END = 72;
+/** u32, atomic, LRU_HASH: number of the element up to which CPUs have taken ranges to look for victims in. */
+export const AREA_HAND = 76;
+export const AREA_BYTES = 128;

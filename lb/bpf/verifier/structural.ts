@@ -1,0 +1,140 @@
+import { CodedError } from '../../errors.js';
+import { helperById } from '../helpers/prototypes.js';
+import { slotsOf } from '../isa/codec.js';
+import type { Instruction } from '../isa/instruction.js';
+import { FRAME_POINTER } from '../isa/opcodes.js';
+import { writtenRegister } from '../isa/registers.js';
+
+export type StructureFault =
+  | { readonly code: 'STRUCTURE_EMPTY' }
+  | { readonly code: 'STRUCTURE_JUMP'; readonly slot: number; readonly target: number }
+  | { readonly code: 'STRUCTURE_FALL_THROUGH'; readonly slot: number }
+  | { readonly code: 'STRUCTURE_FRAME_POINTER'; readonly slot: number }
+  | { readonly code: 'STRUCTURE_HELPER'; readonly slot: number; readonly helper: number }
+  | { readonly code: 'STRUCTURE_FUNCTION'; readonly slot: number; readonly target: number }
+  | { readonly code: 'STRUCTURE_HOLE'; readonly slot: number; readonly expected: number }
+  | { readonly code: 'STRUCTURE_CALL_DEPTH'; readonly slot: number; readonly frames: number };
+
+/** A program whose instructions are legal one by one, and do not make a program together. */
+export class StructureError extends CodedError<StructureFault> {}
+
+/** Frames that a program may have at once: the kernel's MAX_CALL_FRAMES, and the room of the arena's stacks. */
+export const MAX_FRAMES = 8;
+
+/**
+ * What must hold before a program can be translated at all: each jump goes to an instruction of its own
+ * function, each call to the start of a function that is there, control never runs past an end, no chain of
+ * calls needs more than MAX_FRAMES frames, r10 is not written, helpers are known. That a program is *safe* is
+ * the verifier's to say.
+ * @param instructions as decodeProgram gives them: in order of slots, registers legal
+ * @param isHelper whether a number is a helper that the program may call; the runtime's own unless given
+ * @throws StructureError naming the slot
+ */
+export function checkStructure(
+  instructions: readonly Instruction[],
+  isHelper: (id: number) => boolean = (id) => helperById(id) !== undefined,
+): void {
+  if (instructions.length === 0)
+    throw new StructureError({ code: 'STRUCTURE_EMPTY' }, 'the program has no instruction');
+  const starts = new Set(instructions.map(({ slot }) => slot));
+  const functionStarts = functionStartsOf(instructions);
+  for (const target of functionStarts.keys()) {
+    if (!starts.has(target)) badFunction(functionStarts.get(target) ?? 0, target);
+  }
+  const bounds = [...functionStarts.keys()].sort((a, b) => a - b);
+  let current = -1;
+  for (const [index, instruction] of instructions.entries()) {
+    const { slot } = instruction;
+    if (functionStarts.has(slot)) current = bounds.indexOf(slot);
+    const from = bounds[current] ?? 0;
+    const to = bounds[current + 1] ?? Number.POSITIVE_INFINITY;
+    if (writtenRegister(instruction) === FRAME_POINTER) {
+      throw new StructureError(
+        { code: 'STRUCTURE_FRAME_POINTER', slot },
+        `instruction ${slot}: the frame pointer r10 is read only`,
+      );
+    }
+    if (instruction.kind === 'jump' || instruction.kind === 'branch') {
+      const { target } = instruction;
+      if (!starts.has(target) || target < from || target >= to) {
+        throw new StructureError(
+          { code: 'STRUCTURE_JUMP', slot, target },
+          `instruction ${slot}: jump to ${target}, which is no instruction of this function`,
+        );
+      }
+    }
+    if (instruction.kind === 'call-helper' && !isHelper(instruction.id)) {
+      throw new StructureError(
+        { code: 'STRUCTURE_HELPER', slot, helper: instruction.id },
+        `instruction ${slot}: helper ${instruction.id} is not known`,
+      );
+    }
+    const next = instructions[index + 1];
+    const isLast = next === undefined || functionStarts.has(next.slot);
+    if (isLast && instruction.kind !== 'exit' && instruction.kind !== 'jump') {
+      throw new StructureError(
+        { code: 'STRUCTURE_FALL_THROUGH', slot },
+        `instruction ${slot}: control runs past the end of the function`,
+      );
+    }
+    const expected = slot + slotsOf(instruction);
+    if (next !== undefined && next.slot !== expected) {
+      throw new StructureError(
+        { code: 'STRUCTURE_HOLE', slot: next.slot, expected },
+        `instruction ${next.slot}: the one before it ends at slot ${expected}`,
+      );
+    }
+  }
+  checkCallDepth(instructions, bounds);
+}
+
+/** @param bounds starts of the functions, ascending; every call goes to one of them */
+function checkCallDepth(instructions: readonly Instruction[], bounds: readonly number[]): void {
+  type Call = { readonly slot: number; readonly target: number };
+  const callsOf = new Map<number, Call[]>(bounds.map((start) => [start, []]));
+  let current: Call[] = [];
+  for (const instruction of instructions) {
+    current = callsOf.get(instruction.slot) ?? current;
+    if (instruction.kind === 'call-local') current.push(instruction);
+  }
+  // Longest chain from each function on, found once; a chain that comes back to itself is longer than any bound.
+  const chains = new Map<number, number>();
+  const chainFrom = (start: number, frames: number, slot: number): number => {
+    const known = chains.get(start);
+    if (frames > MAX_FRAMES || (known !== undefined && frames - 1 + known > MAX_FRAMES)) {
+      throw new StructureError(
+        { code: 'STRUCTURE_CALL_DEPTH', slot, frames: MAX_FRAMES },
+        `instruction ${slot}: the call can need more than ${MAX_FRAMES} frames`,
+      );
+    }
+    if (known !== undefined) return known;
+    let longest = 1;
+    for (const call of callsOf.get(start) ?? [])
+      longest = Math.max(longest, 1 + chainFrom(call.target, frames + 1, call.slot));
+    chains.set(start, longest);
+    return longest;
+  };
+  for (const start of bounds) chainFrom(start, 1, start);
+}
+
+/** Start of each function → the slot that first refers to it. */
+function functionStartsOf(instructions: readonly Instruction[]): Map<number, number> {
+  const found = new Map<number, number>([[instructions[0]?.slot ?? 0, 0]]);
+  for (const instruction of instructions) {
+    const target =
+      instruction.kind === 'call-local'
+        ? instruction.target
+        : instruction.kind === 'imm64' && instruction.imm.kind === 'function'
+          ? instruction.imm.target
+          : undefined;
+    if (target !== undefined && !found.has(target)) found.set(target, instruction.slot);
+  }
+  return found;
+}
+
+function badFunction(slot: number, target: number): never {
+  throw new StructureError(
+    { code: 'STRUCTURE_FUNCTION', slot, target },
+    `instruction ${slot}: no function starts at ${target}`,
+  );
+}
