@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs';
+import { type BpfMap, MAP_TYPES, type MapHost, type MapSpec } from '../bpf/maps/map.js';
+import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow } from './bpf-call.js';
+import { closeFd } from './syscall.js';
+
+const PER_CPU_TYPES: ReadonlySet<string> = new Set(['PERCPU_HASH', 'PERCPU_ARRAY', 'LRU_PERCPU_HASH']);
+const ELEMENT_ATTR_BYTES = 32;
+const CREATE_ATTR_BYTES = 72;
+const BATCH_ATTR_BYTES = 56;
+
+/**
+ * CPUs that the kernel keeps per-CPU copies for, the highest number plus one.
+ * @param text content of /sys/devices/system/cpu/possible, such as "0-3" or "0,2-5"
+ */
+export function countPossibleCpus(text: string): number {
+  const last = text.trim().split(/[-,]/).at(-1);
+  const count = Number(last) + 1;
+  if (last === '' || !Number.isInteger(count)) throw new Error(`not a list of CPUs: ${JSON.stringify(text)}`);
+  return count;
+}
+
+let possible: number | undefined;
+/** CPUs of this machine that per-CPU maps have copies for. */
+export function possibleCpus(): number {
+  possible ??= countPossibleCpus(readFileSync('/sys/devices/system/cpu/possible', 'utf8'));
+  return possible;
+}
+
+/** A map in the kernel, held by its file descriptor. */
+export class KernelMap implements BpfMap {
+  readonly spec: MapSpec;
+  readonly cpus: number;
+  readonly valueBytes: number;
+  #fd: number;
+
+  /** Takes over the descriptor: `close()` closes it. */
+  constructor(spec: MapSpec, fd: number) {
+    const isPerCpu = PER_CPU_TYPES.has(spec.type);
+    this.spec = spec;
+    this.#fd = fd;
+    this.cpus = isPerCpu ? possibleCpus() : 1;
+    this.valueBytes = isPerCpu ? this.cpus * ((spec.valueSize + 7) & ~7) : spec.valueSize;
+  }
+
+  /** File descriptor, for the kernel; -1 when closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  lookup(key: Uint8Array): Uint8Array | undefined {
+    const value = new Uint8Array(this.valueBytes);
+    return bpfCall('MAP_LOOKUP_ELEM', this.#element(key, value)) < 0 ? undefined : value;
+  }
+
+  update(key: Uint8Array, value: Uint8Array, flags = 0): number {
+    this.#check('value', value, this.valueBytes);
+    return bpfCall('MAP_UPDATE_ELEM', this.#element(key, value).u64(24, BigInt(flags)));
+  }
+
+  delete(key: Uint8Array): number {
+    return bpfCall('MAP_DELETE_ELEM', this.#element(key));
+  }
+
+  nextKey(after?: Uint8Array): Uint8Array | undefined {
+    const next = new Uint8Array(this.spec.keySize);
+    const attr = new BpfAttr(ELEMENT_ATTR_BYTES).u32(0, this.#fd).pointer(16, next);
+    if (after !== undefined) {
+      this.#check('key', after, this.spec.keySize);
+      attr.pointer(8, after);
+    }
+    return bpfCall('MAP_GET_NEXT_KEY', attr) < 0 ? undefined : next;
+  }
+
+  updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number {
+    this.#check('keys', keys, count * this.spec.keySize);
+    this.#check('values', values, count * this.valueBytes);
+    if (count === 0) return 0;
+    const attr = new BpfAttr(BATCH_ATTR_BYTES)
+      .pointer(16, keys)
+      .pointer(24, values)
+      .u32(32, count)
+      .u32(36, this.#fd);
+    return bpfCall('MAP_UPDATE_BATCH', attr);
+  }
+
+  updateInner(key: Uint8Array, inner: BpfMap): number {
+    if (!(inner instanceof KernelMap)) throw new TypeError(`${inner.spec.name} is not a map of the kernel`);
+    const value = new Uint8Array(4);
+    new DataView(value.buffer).setUint32(0, inner.fd, true);
+    return bpfCall('MAP_UPDATE_ELEM', this.#element(key, value));
+  }
+
+  /** Forbid writes through bpf(2), so that the verifier takes the content for constants. */
+  freeze(): void {
+    bpfCallOrThrow('MAP_FREEZE', new BpfAttr(4).u32(0, this.#fd), `map ${this.spec.name}`);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeFd(this.#fd);
+    this.#fd = -1;
+  }
+
+  #element(key: Uint8Array, value?: Uint8Array): BpfAttr {
+    this.#check('key', key, this.spec.keySize);
+    const attr = new BpfAttr(ELEMENT_ATTR_BYTES).u32(0, this.#fd).pointer(8, key);
+    return value === undefined ? attr : attr.pointer(16, value);
+  }
+
+  #check(what: string, bytes: Uint8Array, wantBytes: number): void {
+    if (bytes.length === wantBytes) return;
+    throw new BpfError(
+      { code: 'BPF_LENGTH', map: this.spec.name, what, bytes: bytes.length, wantBytes },
+      `map ${this.spec.name}: ${what} of ${bytes.length} bytes, wanted ${wantBytes}`,
+    );
+  }
+}
+
+/** The kernel as the place where maps live. Each map belongs to the caller, who closes it. */
+export class KernelMaps implements MapHost {
+  /**
+   * Create a map, write its initial content and freeze it where the spec says so.
+   * @throws BpfError BPF_CALL
+   */
+  createMap(spec: MapSpec): KernelMap {
+    const attr = new BpfAttr(CREATE_ATTR_BYTES)
+      .u32(0, MAP_TYPES[spec.type])
+      .u32(4, spec.keySize)
+      .u32(8, spec.valueSize)
+      .u32(12, spec.maxEntries)
+      .u32(16, spec.flags)
+      .name(28, spec.name);
+    // The kernel copies the template's shape; the template itself is not needed after that.
+    const template = spec.inner === undefined ? undefined : this.createMap(spec.inner);
+    let map: KernelMap | undefined;
+    try {
+      if (template !== undefined) attr.u32(20, template.fd);
+      map = new KernelMap(spec, bpfCallOrThrow('MAP_CREATE', attr, `map ${spec.name}`));
+      if (spec.initial !== undefined) {
+        const attrOfContent = new BpfAttr(ELEMENT_ATTR_BYTES)
+          .u32(0, map.fd)
+          .pointer(8, new Uint8Array(spec.keySize))
+          .pointer(16, spec.initial);
+        bpfCallOrThrow('MAP_UPDATE_ELEM', attrOfContent, `content of map ${spec.name}`);
+      }
+      if (spec.frozen === true) map.freeze();
+      return map;
+    } catch (error) {
+      map?.close();
+      throw error;
+    } finally {
+      template?.close();
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import type { ProgramSpec, ProgramType } from '../bpf/object/spec.js';
+import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow, errnoName } from './bpf-call.js';
+import type { KernelMap } from './bpf-map.js';
+import { closeFd } from './syscall.js';
+
+/** enum bpf_prog_type (uapi/linux/bpf.h). */
+const PROGRAM_TYPES: Partial<Record<ProgramType, number>> = { xdp: 6, sched_cls: 3 };
+/** enum bpf_attach_type: BPF_XDP. */
+const ATTACH_XDP = 37;
+/** XDP_FLAGS_SKB_MODE and XDP_FLAGS_DRV_MODE (uapi/linux/if_link.h). */
+const XDP_MODES = { generic: 2, native: 4 } as const;
+export type XdpMode = keyof typeof XDP_MODES;
+
+const LOAD_ATTR_BYTES = 128;
+const TEST_RUN_ATTR_BYTES = 80;
+const LINK_ATTR_BYTES = 64;
+const LOG_BYTES = 16 * 1024 * 1024;
+
+const LD_IMM64 = 0x18;
+const PSEUDO_MAP_FD = 1;
+const PSEUDO_MAP_VALUE = 2;
+
+/** What BPF_PROG_TEST_RUN gives back. */
+export interface TestRun {
+  /** The program's result: an XDP verdict. */
+  readonly verdict: number;
+  /** The packet as the program left it. */
+  readonly packet: Uint8Array;
+  /** Mean time of one run, ns. */
+  readonly durationNs: number;
+}
+
+/** A program attached to an interface; the kernel detaches it when the descriptor is closed, even by a crash. */
+export interface XdpLink {
+  readonly ifindex: number;
+  close(): void;
+}
+
+/** A program that the kernel has verified and compiled. */
+export class KernelProgram {
+  readonly name: string;
+  #fd: number;
+
+  constructor(name: string, fd: number) {
+    this.name = name;
+    this.#fd = fd;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /**
+   * Run the program on a packet (BPF_PROG_TEST_RUN).
+   * With `repeat` each run gets the packet that the last one left; the duration is the mean.
+   * @param packet at least 14 bytes: the kernel takes no shorter frame
+   * @throws BpfError BPF_CALL
+   */
+  testRun(packet: Uint8Array, repeat = 1): TestRun {
+    // Room for what a program puts in front or behind: XDP's headroom and one page at most.
+    const out = new Uint8Array(packet.length + 4096);
+    const attr = new BpfAttr(TEST_RUN_ATTR_BYTES)
+      .u32(0, this.#fd)
+      .u32(8, packet.length)
+      .u32(12, out.length)
+      .pointer(16, packet)
+      .pointer(24, out)
+      .u32(32, repeat);
+    bpfCallOrThrow('PROG_TEST_RUN', attr, `program ${this.name}`);
+    return { verdict: attr.getU32(4), packet: out.slice(0, attr.getU32(12)), durationNs: attr.getU32(36) };
+  }
+
+  /**
+   * Attach to an interface until the link is closed.
+   * @throws BpfError BPF_CALL: EOPNOTSUPP where the driver has no native XDP, EBUSY where another is attached
+   */
+  attachXdp(ifindex: number, mode: XdpMode): XdpLink {
+    const attr = new BpfAttr(LINK_ATTR_BYTES)
+      .u32(0, this.#fd)
+      .u32(4, ifindex)
+      .u32(8, ATTACH_XDP)
+      .u32(12, XDP_MODES[mode]);
+    let fd = bpfCallOrThrow('LINK_CREATE', attr, `program ${this.name} on interface ${ifindex} (${mode})`);
+    return {
+      ifindex,
+      close: () => {
+        if (fd >= 0) closeFd(fd);
+        fd = -1;
+      },
+    };
+  }
+
+  /** Give the descriptor back; an attached link keeps the program alive. */
+  close(): void {
+    if (this.#fd >= 0) closeFd(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+/**
+ * Load a linked program.
+ * @param maps live maps in the order of `ObjectSpec.maps`: the program names them by index
+ * @throws BpfError BPF_REFUSED with the verifier's log; BPF_PROGRAM_TYPE; BPF_MAP_INDEX
+ */
+export function loadKernelProgram(
+  program: ProgramSpec,
+  maps: readonly KernelMap[],
+  license: string,
+): KernelProgram {
+  const type = PROGRAM_TYPES[program.type];
+  if (type === undefined) {
+    throw new BpfError(
+      { code: 'BPF_PROGRAM_TYPE', program: program.name, type: program.type },
+      `program ${program.name}: the kernel cannot load type ${program.type} from section ${program.section}`,
+    );
+  }
+  const code = withDescriptors(program, maps);
+  const attr = new BpfAttr(LOAD_ATTR_BYTES)
+    .u32(0, type)
+    .u32(4, code.length / 8)
+    .pointer(8, code)
+    .pointer(16, new TextEncoder().encode(`${license}\0`))
+    .name(48, program.name)
+    .u32(68, program.type === 'xdp' ? ATTACH_XDP : 0);
+  const fd = bpfCall('PROG_LOAD', attr);
+  if (fd >= 0) return new KernelProgram(program.name, fd);
+  throw refusal(program.name, -fd, attr);
+}
+
+/** Load again with a log, which costs time, to say why the program was refused. */
+function refusal(name: string, errno: number, attr: BpfAttr): BpfError {
+  const log = new Uint8Array(LOG_BYTES);
+  attr.u32(24, 1).u32(28, log.length).pointer(32, log);
+  const again = bpfCall('PROG_LOAD', attr);
+  if (again >= 0) closeFd(again);
+  const end = log.indexOf(0);
+  const text = new TextDecoder().decode(log.subarray(0, end < 0 ? log.length : end)).trimEnd();
+  const why =
+    text === ''
+      ? 'no log: run as root, or with CAP_BPF and CAP_NET_ADMIN'
+      : text.split('\n').slice(-3).join('; ');
+  return new BpfError(
+    { code: 'BPF_REFUSED', program: name, errno: errnoName(errno), log: text },
+    `the kernel refused program ${name}: ${errnoName(errno)}; ${why}`,
+  );
+}
+
+/** The code with file descriptors where it has indices of maps. */
+function withDescriptors(program: ProgramSpec, maps: readonly KernelMap[]): Uint8Array {
+  const code = Uint8Array.from(program.code);
+  const view = new DataView(code.buffer);
+  for (let slot = 0; slot * 8 < code.length; slot++) {
+    const at = slot * 8;
+    if (view.getUint8(at) !== LD_IMM64) continue;
+    const source = view.getUint8(at + 1) >> 4;
+    if (source === PSEUDO_MAP_FD || source === PSEUDO_MAP_VALUE) {
+      const index = view.getInt32(at + 4, true);
+      const map = maps[index];
+      if (map === undefined) {
+        throw new BpfError(
+          { code: 'BPF_MAP_INDEX', program: program.name, slot, index },
+          `program ${program.name}: slot ${slot} names map ${index} of ${maps.length}`,
+        );
+      }
+      view.setInt32(at + 4, map.fd, true);
+    }
+    slot++;
+  }
+  return code;
+}

@@ -1,0 +1,82 @@
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import { CodedError } from '../errors.js';
+
+export type SysFault = { readonly code: 'SYS_CALL'; readonly call: string; readonly errno: string };
+
+/** A system call failed. */
+export class SysError extends CodedError<SysFault> {}
+
+/**
+ * Functions of libc that work on addresses or plain numbers. Addresses are bigints made once, of memory that is
+ * never freed while it is in use (the arena): a call allocates nothing.
+ */
+interface Libc {
+  readonly poll: (pollfds: bigint, count: number, timeoutMs: number) => number;
+  readonly sendmmsg: (fd: number, messages: bigint, count: number, flags: number) => number;
+  readonly clockGettime: (clock: number, timespec: bigint) => number;
+  readonly mmap: (address: bigint, bytes: number, protection: number, flags: number, fd: number, offset: number) => number | bigint;
+  readonly socket: (family: number, type: number, protocol: number) => number;
+  readonly bind: (fd: number, address: Uint8Array, bytes: number) => number;
+  readonly setsockopt: (fd: number, level: number, option: number, value: Uint8Array, bytes: number) => number;
+  readonly getsockopt: (fd: number, level: number, option: number, value: Uint8Array, bytes: Uint8Array) => number;
+  readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
+  readonly send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
+  readonly recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
+  readonly close: (fd: number) => number;
+}
+
+let loaded: Libc | undefined;
+
+/** libc's functions, bound at the first call: importing this module asks nothing of the system. */
+export function libc(): Libc {
+  if (loaded === undefined) {
+    const library = koffi.load(null);
+    const bind = <T>(prototype: string): T => library.func(prototype) as unknown as T;
+    loaded = {
+      poll: bind('int poll(uintptr_t fds, ulong count, int timeout)'),
+      sendmmsg: bind('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)'),
+      clockGettime: bind('int clock_gettime(int clock, uintptr_t timespec)'),
+      mmap: bind('intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)'),
+      socket: bind('int socket(int family, int type, int protocol)'),
+      bind: bind('int bind(int fd, _In_ void *address, uint bytes)'),
+      setsockopt: bind('int setsockopt(int fd, int level, int option, _In_ void *value, uint bytes)'),
+      getsockopt: bind('int getsockopt(int fd, int level, int option, _Out_ void *value, _Inout_ void *bytes)'),
+      ioctl: bind('int ioctl(int fd, ulong request, _Inout_ void *argument)'),
+      send: bind('long send(int fd, _In_ void *bytes, size_t length, int flags)'),
+      recv: bind('long recv(int fd, _Out_ void *bytes, size_t length, int flags)'),
+      close: bind('int close(int fd)'),
+    };
+  }
+  return loaded;
+}
+
+/** errno of the call just made. */
+export function lastErrno(): number {
+  return koffi.errno();
+}
+
+/** Name of an errno, such as ENOENT; the number where it has none. */
+export function errnoName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno);
+  } catch {
+    return String(errno);
+  }
+}
+
+/** Result of a call, or SysError where it is negative. */
+export function checked(call: string, result: number): number {
+  if (result >= 0) return result;
+  const errno = errnoName(lastErrno());
+  throw new SysError({ code: 'SYS_CALL', call, errno }, `${call} failed: ${errno}`);
+}
+
+export const CLOCK_MONOTONIC = 1;
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const EMSGSIZE = 90;
+export const ENOBUFS = 105;
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const MSG_DONTWAIT = 0x40;

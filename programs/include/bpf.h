@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a BPF program shares with whoever runs it: integer types, the XDP context, verdicts, map types and
+ * helper numbers (uapi/linux/bpf.h, which is stable), and the form of a map definition in BTF.
+ * Declared here, not included from the system, so that an object does not depend on the machine that builds it.
+ */
+#pragma once
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef int __s32;
+typedef long long __s64;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+/* Network byte order, as in the packet. */
+typedef __u16 __be16;
+typedef __u32 __be32;
+#define be16(x) __builtin_bswap16(x)
+
+#define SEC(name) __attribute__((section(name), used))
+#define __always_inline inline __attribute__((always_inline))
+#define __noinline __attribute__((noinline))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Map definitions in BTF: an integer is the length of an array that a pointer points at. */
+#define __uint(name, value) int(*name)[value]
+#define __type(name, type) typeof(type) *name
+#define __array(name, type) typeof(type) *name[]
+
+enum map_type {
+	MAP_TYPE_HASH = 1,
+	MAP_TYPE_ARRAY = 2,
+	MAP_TYPE_PERCPU_ARRAY = 6,
+	MAP_TYPE_LRU_HASH = 9,
+	MAP_TYPE_ARRAY_OF_MAPS = 12,
+};
+
+enum xdp_action {
+	XDP_ABORTED = 0,
+	XDP_DROP = 1,
+	XDP_PASS = 2,
+	XDP_TX = 3,
+};
+
+struct xdp_md {
+	__u32 data;
+	__u32 data_end;
+	__u32 data_meta;
+	__u32 ingress_ifindex;
+	__u32 rx_queue_index;
+	__u32 egress_ifindex;
+};
+
+#define BPF_ANY 0
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static __u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
+static long (*const bpf_xdp_adjust_head)(struct xdp_md *ctx, int delta) = (void *)44;
