@@ -1,0 +1,188 @@
+import { setFlagsFromString } from 'node:v8';
+import { balancerObject, BALANCER_PROGRAM } from './balancer/object.js';
+import { BalancerTables, type VipKey } from './balancer/tables.js';
+import { decodeProgram } from './bpf/isa/codec.js';
+import { compileProgram } from './bpf/jit/compile.js';
+import { type ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
+import type { MapSpec } from './bpf/maps/map.js';
+import { Arena } from './bpf/memory/arena.js';
+import { createMaps } from './bpf/object/create-maps.js';
+import { loadObject } from './bpf/object/load.js';
+import type { ObjectSpec } from './bpf/object/spec.js';
+import { checkStructure } from './bpf/verifier/structural.js';
+import { AfPacketEngine } from './engine/af-packet.js';
+import { connectionTableSpec } from './balancer/connections.js';
+import { CodedError } from './errors.js';
+import type { IpAddress } from './net/address.js';
+import { findNextHop, type NextHop } from './sys/netlink.js';
+import type { LinkInfo } from './sys/socket.js';
+import type { PoolLog, WorkerStatus } from './worker/pool.js';
+
+export interface DatapathOptions {
+  /** Interface that packets come in and leave by. */
+  readonly interface: string;
+  /** Worker threads, 1 to 64. */
+  readonly workers: number;
+  /** Entries of each worker's connection table. */
+  readonly connectionTableEntries: number;
+  /** Object file to run in the place of the one that is shipped. */
+  readonly object?: Uint8Array;
+  readonly log: PoolLog;
+}
+
+/** The interface that a datapath works on. */
+export type DatapathLink = Pick<LinkInfo, 'name' | 'index' | 'mac' | 'mtu'>;
+
+export type DatapathFault =
+  | { readonly code: 'DATAPATH_WORKERS'; readonly workers: number }
+  | { readonly code: 'DATAPATH_CONNECTIONS'; readonly entries: number }
+  | { readonly code: 'DATAPATH_PROGRAM'; readonly program: string }
+  | { readonly code: 'DATAPATH_MAPS'; readonly reason: string };
+
+/** Options that make no datapath, or an object that is not a balancer's. */
+export class DatapathError extends CodedError<DatapathFault> {}
+
+export const MAX_WORKERS = 64;
+const MAX_CONNECTIONS = 2 ** 26;
+
+interface Program {
+  readonly object: ObjectSpec;
+  readonly code: Uint8Array;
+}
+
+function programOf(object: ObjectSpec): Program {
+  const program = object.programs.find(({ name }) => name === BALANCER_PROGRAM);
+  if (program) return { object, code: program.code };
+  throw new DatapathError(
+    { code: 'DATAPATH_PROGRAM', program: BALANCER_PROGRAM },
+    `the object has no program ${BALANCER_PROGRAM}; it has ${object.programs.map(({ name }) => name).join(', ') || 'none'}`,
+  );
+}
+
+/** Check and compile a program against the maps where they lie. */
+function compile({ code }: Program, maps: readonly ArenaMapInfo[]): WebAssembly.Module {
+  const instructions = decodeProgram(code);
+  checkStructure(instructions);
+  // Optimised code from the first packet: the module takes it along to the workers.
+  setFlagsFromString('--no-liftoff');
+  setFlagsFromString('--no-wasm-lazy-compilation');
+  return new WebAssembly.Module(compileProgram(instructions, maps).wasm);
+}
+
+/** Bytes that the object's maps and the workers' connection tables take. */
+function arenaBytes(object: ObjectSpec, tables: readonly MapSpec[], cpus: number): number {
+  return [...object.maps, ...tables].reduce((sum, spec) => sum + mapBytes(spec, cpus), 0);
+}
+
+/**
+ * The datapath of one interface: the arena with the balancer's maps, the compiled program, and workers that run it
+ * on the interface's frames.
+ */
+export class Datapath {
+  readonly tables: BalancerTables;
+  readonly #maps: ReadonlyMap<string, ArenaMap>;
+  readonly #engine: AfPacketEngine;
+
+  private constructor(tables: BalancerTables, maps: ReadonlyMap<string, ArenaMap>, engine: AfPacketEngine) {
+    this.tables = tables;
+    this.#maps = maps;
+    this.#engine = engine;
+  }
+
+  /**
+   * Everything that was acquired is given back when a later step fails.
+   * @throws CodedError of the step that failed, in one clear line
+   */
+  static async start(options: DatapathOptions): Promise<Datapath> {
+    const { workers, connectionTableEntries: entries } = options;
+    if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
+      throw new DatapathError({ code: 'DATAPATH_WORKERS', workers }, `workers: ${workers} is not within 1 to ${MAX_WORKERS}`);
+    }
+    if (!Number.isInteger(entries) || entries < 1 || entries > MAX_CONNECTIONS) {
+      throw new DatapathError(
+        { code: 'DATAPATH_CONNECTIONS', entries },
+        `connections: ${entries} is not within 1 to ${MAX_CONNECTIONS}`,
+      );
+    }
+    const link = AfPacketEngine.findLink(options.interface);
+    const program = programOf(options.object ? loadObject(options.object) : balancerObject());
+    const perWorker = Array.from({ length: workers }, (_, cpu) => connectionTableSpec(cpu, entries));
+    const arena = Arena.create({
+      workers,
+      mapsBytes: arenaBytes(program.object, perWorker, workers + 1),
+      ringsBytes: AfPacketEngine.ringsBytes(link, workers),
+    });
+    const host = new ArenaMaps(arena);
+    const maps = createMaps(program.object, host);
+    const tables = new BalancerTables(maps);
+    tables.attachConnectionTables(host, workers, entries);
+    const module = compile(program, infosOf(program.object, maps));
+    const engine = await AfPacketEngine.start({
+      arena,
+      link,
+      workers,
+      program: module,
+      recover: (cpu) => host.recover(cpu),
+      log: options.log,
+    });
+    return new Datapath(tables, maps, engine);
+  }
+
+  /** The interface. */
+  get link(): DatapathLink {
+    return this.#engine.link;
+  }
+
+  /**
+   * Keep the host's stack from answering for a VIP.
+   * @throws HostStackError where the VIP is an address of this host, or the drop is refused
+   */
+  protectVip(vip: VipKey): void {
+    this.#engine.protect(vip);
+  }
+
+  /** Let the host's stack see what came for a VIP. */
+  unprotectVip(vip: VipKey): void {
+    this.#engine.unprotect(vip);
+  }
+
+  /** Where frames for a backend go. */
+  resolveNextHop(address: IpAddress): NextHop {
+    return findNextHop(address, this.link.index);
+  }
+
+  workers(): WorkerStatus[] {
+    return this.#engine.workers();
+  }
+
+  /** Kill a worker's thread; it is replaced on the same sockets and ring. */
+  async restartWorker(index: number): Promise<void> {
+    await this.#engine.kill(index);
+  }
+
+  /**
+   * Run another object's program over the maps that are there, from each worker's next batch on.
+   * @throws DatapathError where the object's maps are not those that are there; what runs goes on
+   */
+  swapProgram(object: Uint8Array): void {
+    const program = programOf(loadObject(object));
+    this.#engine.swapProgram(compile(program, infosOf(program.object, this.#maps)));
+  }
+
+  /** Stop the workers, and give everything back. Idempotent. */
+  async stop(): Promise<void> {
+    await this.#engine.stop();
+    this.tables.close();
+  }
+}
+
+/** The live map of each map that an object refers to, in its order. */
+function infosOf(object: ObjectSpec, maps: ReadonlyMap<string, ArenaMap>): ArenaMapInfo[] {
+  return object.maps.map(({ name, keySize, valueSize, type }) => {
+    const map = maps.get(name);
+    const { spec } = map ?? {};
+    if (map && spec && spec.keySize === keySize && spec.valueSize === valueSize && spec.type === type) return map.info;
+    const reason = `the object's map ${name} (${type}, keys of ${keySize} and values of ${valueSize} bytes) is not one of those that are there`;
+    throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
+  });
+}

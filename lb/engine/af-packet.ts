@@ -1,0 +1,155 @@
+import type { Arena } from '../bpf/memory/arena.js';
+import { CodedError } from '../errors.js';
+import { AfPacketSockets, ringsBytes } from '../io/af-packet.js';
+import { SysError } from '../sys/libc.js';
+import { findLink, type LinkInfo } from '../sys/socket.js';
+import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
+import { type GuardedVip, HostStackGuard } from './host-stack.js';
+import { ReceiveOffloads } from './receive-offloads.js';
+
+export interface AfPacketOptions {
+  readonly arena: Arena;
+  readonly link: LinkInfo;
+  readonly workers: number;
+  readonly program: WebAssembly.Module;
+  /** Frees what the maps hold in the name of a CPU whose thread died. */
+  readonly recover: (cpu: number) => void;
+  readonly log: PoolLog;
+}
+
+export type AfPacketFault =
+  | { readonly code: 'ENGINE_NO_INTERFACE'; readonly interface: string }
+  | { readonly code: 'ENGINE_INTERFACE_DOWN'; readonly interface: string }
+  | { readonly code: 'ENGINE_CAPABILITY'; readonly capability: string }
+  | { readonly code: 'ENGINE_SOCKET'; readonly interface: string };
+
+/** The engine cannot run on that interface, or not with these rights. */
+export class AfPacketError extends CodedError<AfPacketFault> {}
+
+const DENIED = ['EPERM', 'EACCES'];
+
+function openSockets(arena: Arena, link: LinkInfo, workers: number): AfPacketSockets {
+  try {
+    return AfPacketSockets.open(arena, link, workers);
+  } catch (cause) {
+    if (!(cause instanceof SysError)) throw cause;
+    if (DENIED.includes(cause.fault.errno)) {
+      throw new AfPacketError(
+        { code: 'ENGINE_CAPABILITY', capability: 'CAP_NET_RAW' },
+        'packet sockets need CAP_NET_RAW: run as root, or give node the capability (setcap cap_net_raw,cap_net_admin+ep)',
+        { cause },
+      );
+    }
+    throw new AfPacketError(
+      { code: 'ENGINE_SOCKET', interface: link.name },
+      `packet sockets on ${link.name}: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * The default engine: AF_PACKET rings in the arena, one a worker, and the compiled program on each frame. XDP_PASS
+ * is nothing to do, since a tap sees a copy; the host's stack is kept from VIP traffic by a guard.
+ */
+export class AfPacketEngine {
+  readonly link: LinkInfo;
+  readonly #sockets: AfPacketSockets;
+  readonly #offloads: ReceiveOffloads;
+  readonly #guard: HostStackGuard;
+  readonly #pool: WorkerPool;
+
+  private constructor(
+    link: LinkInfo,
+    sockets: AfPacketSockets,
+    offloads: ReceiveOffloads,
+    guard: HostStackGuard,
+    pool: WorkerPool,
+  ) {
+    this.link = link;
+    this.#sockets = sockets;
+    this.#offloads = offloads;
+    this.#guard = guard;
+    this.#pool = pool;
+  }
+
+  /** @throws AfPacketError ENGINE_NO_INTERFACE, ENGINE_INTERFACE_DOWN */
+  static findLink(name: string): LinkInfo {
+    const link = findLink(name);
+    if (!link) {
+      throw new AfPacketError({ code: 'ENGINE_NO_INTERFACE', interface: name }, `there is no interface ${name}: see ip link`);
+    }
+    if (!link.isUp) {
+      throw new AfPacketError(
+        { code: 'ENGINE_INTERFACE_DOWN', interface: name },
+        `interface ${name} is down: ip link set ${name} up`,
+      );
+    }
+    return link;
+  }
+
+  /** Bytes of arena that the workers' rings take. */
+  static ringsBytes(link: LinkInfo, workers: number): number {
+    return ringsBytes(link.mtu, workers);
+  }
+
+  /**
+   * Everything that was acquired is given back when a later step fails.
+   * @throws AfPacketError, HostStackError
+   */
+  static async start(options: AfPacketOptions): Promise<AfPacketEngine> {
+    const { arena, link, workers, log } = options;
+    const undo: (() => void)[] = [];
+    try {
+      const sockets = openSockets(arena, link, workers);
+      undo.push(() => sockets.close());
+      const guard = new HostStackGuard(link.name);
+      undo.push(() => guard.close());
+      if (guard.missing !== undefined) {
+        log('warn', "the host's stack is not kept from VIP traffic; harmless while it forwards nothing", { reason: guard.missing });
+      }
+      const offloads = new ReceiveOffloads(link.name);
+      undo.push(() => offloads.restore());
+      if (offloads.stuck.length > 0) {
+        log('warn', 'an offload that glues frames together stays on: longer frames than the MTU are dropped', {
+          interface: link.name,
+          offloads: offloads.stuck,
+        });
+      }
+      const pool = await WorkerPool.start({ ...options, sockets, ifindex: link.index });
+      sockets.start(link.index);
+      return new AfPacketEngine(link, sockets, offloads, guard, pool);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+  }
+
+  protect(vip: GuardedVip): void {
+    this.#guard.protect(vip);
+  }
+
+  unprotect(vip: GuardedVip): void {
+    this.#guard.unprotect(vip);
+  }
+
+  workers(): WorkerStatus[] {
+    return this.#pool.workers();
+  }
+
+  async kill(worker: number): Promise<void> {
+    await this.#pool.kill(worker, 'killed on request');
+  }
+
+  swapProgram(program: WebAssembly.Module): void {
+    this.#pool.swapProgram(program);
+  }
+
+  /** Idempotent. */
+  async stop(): Promise<void> {
+    await this.#pool.stop();
+    this.#sockets.close();
+    this.#offloads.restore();
+    this.#guard.close();
+  }
+}

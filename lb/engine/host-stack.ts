@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { CodedError } from '../errors.js';
+import { formatIp, type IpAddress, parseIp, sameIp } from '../net/address.js';
+
+/** What the guard needs of a VIP; port 0 is every port. */
+export interface GuardedVip {
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export type HostStackFault =
+  | { readonly code: 'HOST_VIP_IS_LOCAL'; readonly address: string; readonly device: string }
+  | { readonly code: 'HOST_GUARD_MISSING'; readonly reason: string }
+  | { readonly code: 'HOST_GUARD_WRITE'; readonly reason: string };
+
+/** The host's stack and a VIP would both answer. */
+export class HostStackError extends CodedError<HostStackFault> {}
+
+/** Addresses of this host by the device that holds them. */
+function localAddresses(): { device: string; address: IpAddress }[] {
+  return Object.entries(networkInterfaces()).flatMap(([device, entries = []]) =>
+    entries.map(({ address }) => ({ device, address: parseIp(address.replace(/%.*$/, '')) })),
+  );
+}
+
+/** True where the kernel would forward what comes in by the interface. */
+function isForwarding(device: string): boolean {
+  const isOn = (path: string) => {
+    try {
+      return readFileSync(`/proc/sys/net/${path}`, 'utf8').trim() === '1';
+    } catch {
+      // No such family in this kernel: nothing to forward.
+      return false;
+    }
+  };
+  return isOn(`ipv4/conf/${device}/forwarding`) || isOn(`ipv6/conf/${device}/forwarding`);
+}
+
+/** Run an nftables script, all of it or nothing; gives what nft said against it. */
+function nft(script: string): string | undefined {
+  const result = spawnSync('nft', ['-f', '-'], { input: script, encoding: 'utf8', env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` } });
+  if (result.error) return 'code' in result.error && result.error.code === 'ENOENT' ? 'nft is not installed (package nftables)' : result.error.message;
+  if (result.status === 0) return undefined;
+  return result.stderr.split('\n').find((line) => line.length > 0) ?? `nft ended with status ${result.status}`;
+}
+
+/** nftables names: letters, digits and underscores. */
+const tableName = (device: string) => `waggle_${device.replaceAll(/[^A-Za-z0-9]/g, '_')}`;
+
+/** The set that holds a VIP, and its element there. */
+function elementOf({ address, port, protocol }: GuardedVip): { set: string; element: string } {
+  const text = formatIp(address);
+  if (port === 0) return { set: `any${address.family}`, element: `${text} . ${protocol}` };
+  return { set: `vip${address.family}`, element: `${text} . ${protocol} . ${port}` };
+}
+
+function tableOf(name: string, device: string): string {
+  const set = (kind: string, key: string) => `  set ${kind} { type ${key}; }`;
+  return `
+table netdev ${name}
+delete table netdev ${name}
+table netdev ${name} {
+${set('vip4', 'ipv4_addr . inet_proto . inet_service')}
+${set('vip6', 'ipv6_addr . inet_proto . inet_service')}
+${set('any4', 'ipv4_addr . inet_proto')}
+${set('any6', 'ipv6_addr . inet_proto')}
+  chain ingress {
+    type filter hook ingress device "${device}" priority -450; policy accept;
+    ip daddr . meta l4proto . th dport @vip4 counter drop
+    ip6 daddr . meta l4proto . th dport @vip6 counter drop
+    ip daddr . meta l4proto @any4 counter drop
+    ip6 daddr . meta l4proto @any6 counter drop
+  }
+}
+`;
+}
+
+/**
+ * Keeps the host's stack from answering or forwarding VIP traffic: a tap sees a frame and so does the stack. An
+ * nftables table of its own drops VIP destinations at the ingress of the interface, behind the taps.
+ */
+export class HostStackGuard {
+  readonly #device: string;
+  readonly #table: string;
+  /** Why there is no table; VIPs are then not guarded, which is harmless where nothing is forwarded. */
+  readonly missing: string | undefined;
+  #isClosed = false;
+
+  /**
+   * Install the table, in the place of one that a dead process left.
+   * @throws HostStackError HOST_GUARD_MISSING where it cannot be installed and the interface forwards
+   */
+  constructor(device: string) {
+    this.#device = device;
+    this.#table = tableName(device);
+    this.missing = nft(tableOf(this.#table, device));
+    if (this.missing !== undefined && isForwarding(device)) {
+      throw new HostStackError(
+        { code: 'HOST_GUARD_MISSING', reason: this.missing },
+        `the host forwards what comes in by ${device}, and VIP traffic cannot be kept from that: ${this.missing}; install nftables or turn forwarding off`,
+      );
+    }
+  }
+
+  /**
+   * Drop a VIP's traffic on its way to the host's stack.
+   * @throws HostStackError HOST_VIP_IS_LOCAL, HOST_GUARD_WRITE
+   */
+  protect(vip: GuardedVip): void {
+    const owner = localAddresses().find(({ address }) => sameIp(address, vip.address));
+    if (owner) {
+      const text = formatIp(vip.address);
+      throw new HostStackError(
+        { code: 'HOST_VIP_IS_LOCAL', address: text, device: owner.device },
+        `${text} is an address of this host (on ${owner.device}): the host would answer for the VIP; remove it there, or choose another`,
+      );
+    }
+    this.#change('add', vip);
+  }
+
+  /** Let the host's stack see a former VIP's traffic. */
+  unprotect(vip: GuardedVip): void {
+    this.#change('delete', vip);
+  }
+
+  /** Remove the table. Idempotent. */
+  close(): void {
+    if (this.#isClosed || this.missing !== undefined) return;
+    this.#isClosed = true;
+    nft(`delete table netdev ${this.#table}`);
+  }
+
+  #change(verb: 'add' | 'delete', vip: GuardedVip): void {
+    if (this.missing !== undefined) return;
+    const { set, element } = elementOf(vip);
+    const reason = nft(`${verb} element netdev ${this.#table} ${set} { ${element} }`);
+    if (reason === undefined) return;
+    throw new HostStackError(
+      { code: 'HOST_GUARD_WRITE', reason },
+      `nftables on ${this.#device} refused to ${verb} ${element}: ${reason}`,
+    );
+  }
+}

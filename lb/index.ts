@@ -1,0 +1,41 @@
+/** The datapath's only door: what the control plane may use of it. */
+export { attachDecap, type Decap, type DecapCounters, DecapError, type DecapOptions } from './balancer/decap.js';
+export { MAX_REALS, MAX_VIPS, RING_SIZE, VIP_FLAGS } from './balancer/schema.js';
+export {
+  COUNTER_NAMES,
+  type CounterName,
+  type CounterValue,
+  DROP_REASONS,
+  type DropReason,
+  type PacketStats,
+} from './balancer/stats.js';
+export {
+  BalancerTables,
+  formatVip,
+  TablesError,
+  VIP_PROTOCOLS,
+  type VipKey,
+  type VipProtocol,
+  type VipRow,
+} from './balancer/tables.js';
+export { Datapath, DatapathError, type DatapathLink, type DatapathOptions, MAX_WORKERS } from './datapath.js';
+export { HostStackError } from './engine/host-stack.js';
+export { assert, assertNever, CodedError, type Fault } from './errors.js';
+export {
+  AddressError,
+  formatIp,
+  formatMac,
+  ipFromBytes,
+  type IpAddress,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isUnspecified,
+  type Mac,
+  parseIp,
+  parseMac,
+  sameIp,
+} from './net/address.js';
+export type { NextHop } from './sys/netlink.js';
+export { WORKER_COUNTER_NAMES, type WorkerCounter } from './worker/counters.js';
+export type { PoolLog, WorkerStatus } from './worker/pool.js';

@@ -1,0 +1,30 @@
+/** What the pool hands a worker when it starts it. */
+export interface WorkerData {
+  readonly memory: WebAssembly.Memory;
+  /** The worker's number, which is its CPU. */
+  readonly cpu: number;
+  readonly program: WebAssembly.Module;
+  readonly pump: WebAssembly.Module;
+  readonly generation: number;
+  /** Sockets, opened by the pool: they and the ring outlive the thread. */
+  readonly receiver: number;
+  readonly sender: number;
+  /** Address of arena offset 0. */
+  readonly base: bigint;
+}
+
+/** Pool → worker: run this program from the next batch on. */
+export interface SwapMessage {
+  readonly kind: 'swap';
+  readonly program: WebAssembly.Module;
+  readonly generation: number;
+}
+
+/** Worker → pool: the kernel refused to send, with an errno that was not seen before. */
+export interface SendFault {
+  readonly kind: 'send-fault';
+  readonly errno: string;
+}
+
+/** What a worker is doing; it writes CPU_STATE. */
+export const WORKER_STATE = { none: 0, running: 1, stopped: 2 } as const;

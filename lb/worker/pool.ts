@@ -1,0 +1,244 @@
+import { Worker as Thread } from 'node:worker_threads';
+import type { Arena } from '../bpf/memory/arena.js';
+import {
+  COMMAND_RUN,
+  COMMAND_STOP,
+  CPU_COMMAND,
+  CPU_PROGRAM_GENERATION,
+  CPU_PUMP,
+  CPU_STATE,
+} from '../bpf/memory/layout.js';
+import type { AfPacketSockets } from '../io/af-packet.js';
+import { CounterCells, type WorkerCounter } from './counters.js';
+import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from './layout.js';
+import { type SendFault, type SwapMessage, WORKER_STATE, type WorkerData } from './messages.js';
+import { pumpWasm } from './pump-wasm.gen.js';
+
+/** Something that happened to a worker, for the log. */
+export type PoolLog = (level: 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void;
+
+export interface WorkerStatus {
+  readonly index: number;
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopped';
+  /** Times that the thread was replaced. */
+  readonly restarts: number;
+  /** Why the last one ended. */
+  readonly lastFault: string | undefined;
+  /** By the names of WORKER_COUNTERS. */
+  readonly counters: Readonly<Partial<Record<WorkerCounter, bigint>>>;
+}
+
+export interface WorkerPoolOptions {
+  readonly arena: Arena;
+  readonly sockets: AfPacketSockets;
+  readonly ifindex: number;
+  readonly program: WebAssembly.Module;
+  /** Frees what the maps hold in the name of a CPU whose thread died. */
+  readonly recover: (cpu: number) => void;
+  readonly log: PoolLog;
+  /** Module that a thread starts with. */
+  readonly entry?: URL;
+}
+
+/** Wait before a thread is started again that died soon after its start, ms; doubles up to the maximum. */
+const FIRST_BACKOFF_MS = 10;
+const MAX_BACKOFF_MS = 2000;
+/** A thread that worked for so long has earned an immediate restart, ms. */
+const STABLE_MS = 10_000;
+const START_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 1000;
+
+interface Member {
+  readonly index: number;
+  readonly block: number;
+  readonly counters: CounterCells;
+  thread: Thread | undefined;
+  state: WorkerStatus['state'];
+  restarts: number;
+  lastFault: string | undefined;
+  backoffMs: number;
+  startedMs: number;
+  /** Set by `kill`: the end that follows was wanted. */
+  killedWhy: string | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The worker threads. One that dies is replaced on the same sockets, ring and CPU block, and the others go on. */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #pump: WebAssembly.Module;
+  readonly #members: readonly Member[];
+  readonly #words: Int32Array;
+  #program: WebAssembly.Module;
+  #generation = 1;
+  #isStopping = false;
+
+  private constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#program = options.program;
+    // Compiled once; a module that is posted takes its code along.
+    this.#pump = new WebAssembly.Module(pumpWasm);
+    const { arena, sockets } = options;
+    this.#words = arena.i32;
+    this.#members = sockets.workers.map((_, index) => ({
+      index,
+      block: arena.block(index),
+      counters: new CounterCells(arena.memory, arena.block(index)),
+      thread: undefined,
+      state: 'starting',
+      restarts: 0,
+      lastFault: undefined,
+      backoffMs: FIRST_BACKOFF_MS,
+      startedMs: 0,
+      killedWhy: undefined,
+      timer: undefined,
+    }));
+  }
+
+  /**
+   * Start a thread for each of the sockets' workers and wait until all run.
+   * @throws Error naming the worker and why it did not start
+   */
+  static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
+    const pool = new WorkerPool(options);
+    const { arena, sockets, ifindex } = options;
+    for (const member of pool.#members) {
+      const view = new DataView(arena.memory.buffer, member.block + CPU_PUMP);
+      view.setUint32(PUMP_RING, sockets.workers[member.index]!.ring, true);
+      view.setUint32(PUMP_FRAMES, sockets.shape.frames, true);
+      view.setUint32(PUMP_FRAME_BYTES, sockets.shape.frameBytes, true);
+      view.setUint32(PUMP_IFINDEX, ifindex, true);
+      view.setBigUint64(PUMP_BASE, sockets.base, true);
+      pool.#setCommand(member, COMMAND_RUN);
+      Atomics.store(pool.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, pool.#generation);
+      pool.#startThread(member);
+    }
+    try {
+      await pool.#untilRunning();
+      return pool;
+    } catch (error) {
+      await pool.stop();
+      throw error;
+    }
+  }
+
+  workers(): WorkerStatus[] {
+    return this.#members.map(({ index, state, restarts, lastFault, counters }) => ({
+      index,
+      state,
+      restarts,
+      lastFault,
+      counters: counters.read(),
+    }));
+  }
+
+  /** Have every worker run another program from its next batch on. */
+  swapProgram(program: WebAssembly.Module): void {
+    this.#program = program;
+    this.#generation += 1;
+    for (const member of this.#members) {
+      member.thread?.postMessage({ kind: 'swap', program, generation: this.#generation } satisfies SwapMessage);
+      Atomics.store(this.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, this.#generation);
+    }
+  }
+
+  /** Kill a worker's thread where it stands; it is replaced as if it had died. */
+  async kill(index: number, why: string): Promise<void> {
+    const member = this.#members[index];
+    if (!member?.thread) return;
+    member.killedWhy = why;
+    await member.thread.terminate();
+  }
+
+  /** End the threads: after their batch, and by force when one does not answer. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(
+      this.#members.map(async (member) => {
+        clearTimeout(member.timer);
+        this.#setCommand(member, COMMAND_STOP);
+        const { thread } = member;
+        if (thread) {
+          const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+          const timeout = setTimeout(() => void thread.terminate(), STOP_TIMEOUT_MS);
+          await ended;
+          clearTimeout(timeout);
+        }
+        member.state = 'stopped';
+      }),
+    );
+  }
+
+  #setCommand(member: Member, command: number): void {
+    Atomics.store(this.#words, (member.block + CPU_COMMAND) / 4, command);
+  }
+
+  #startThread(member: Member): void {
+    const { arena, sockets, entry = new URL('./worker-main.js', import.meta.url) } = this.#options;
+    const { receiver, sender } = sockets.workers[member.index]!;
+    const workerData: WorkerData = {
+      memory: arena.memory,
+      cpu: member.index,
+      program: this.#program,
+      pump: this.#pump,
+      generation: this.#generation,
+      receiver,
+      sender,
+      base: sockets.base,
+    };
+    Atomics.store(this.#words, (member.block + CPU_STATE) / 4, WORKER_STATE.none);
+    const thread = new Thread(entry, { workerData, name: `waggle-worker-${member.index}` });
+    member.thread = thread;
+    member.killedWhy = undefined;
+    member.startedMs = performance.now();
+    let fault: string | undefined;
+    thread.on('online', () => {
+      member.state = 'running';
+    });
+    thread.on('message', ({ errno }: SendFault) => {
+      this.#options.log('warn', 'the kernel refused to send a frame', { worker: member.index, errno });
+    });
+    thread.on('error', (error) => {
+      fault = error instanceof Error ? error.message : String(error);
+    });
+    thread.on('exit', (status) => this.#onExit(member, fault ?? `the thread ended with status ${status}`));
+  }
+
+  #onExit(member: Member, fault: string): void {
+    member.thread = undefined;
+    if (this.#isStopping) {
+      member.state = 'stopped';
+      return;
+    }
+    member.lastFault = member.killedWhy ?? fault;
+    member.state = 'restarting';
+    if (performance.now() - member.startedMs > STABLE_MS) member.backoffMs = FIRST_BACKOFF_MS;
+    const waitMs = member.backoffMs;
+    member.backoffMs = Math.min(MAX_BACKOFF_MS, waitMs * 2);
+    this.#options.log('error', 'worker died; its frames wait for the next one', {
+      worker: member.index,
+      fault: member.lastFault,
+      restartInMs: waitMs,
+    });
+    // The dead thread may have held a lock that others wait for: not to be put off.
+    this.#options.recover(member.index);
+    member.timer = setTimeout(() => {
+      member.restarts += 1;
+      this.#startThread(member);
+      this.#options.log('info', 'worker restarted', { worker: member.index, restarts: member.restarts });
+    }, waitMs);
+  }
+
+  async #untilRunning(): Promise<void> {
+    const end = performance.now() + START_TIMEOUT_MS;
+    for (const member of this.#members) {
+      const state = () => Atomics.load(this.#words, (member.block + CPU_STATE) / 4);
+      while (state() !== WORKER_STATE.running) {
+        if (member.lastFault !== undefined) throw new Error(`worker ${member.index} did not start: ${member.lastFault}`);
+        if (performance.now() > end) throw new Error(`worker ${member.index} did not start within ${START_TIMEOUT_MS / 1000} s`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      member.state = 'running';
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import { instantiateProgram } from '../bpf/jit/compile.js';
+import { instantiateRuntime, type Runtime } from '../bpf/maps/runtime.js';
+import {
+  COMMAND_STOP,
+  CPU_BLOCK_BYTES,
+  CPU_COMMAND,
+  CPU_HEARTBEAT,
+  CPU_PROGRAM_GENERATION,
+  CPU_STATE,
+} from '../bpf/memory/layout.js';
+import { isQueueFull, type SendFaultKind, sendFaultOf, WorkerIo } from '../io/worker-io.js';
+import {
+  COUNTER_RING_FULL,
+  COUNTER_SEND_QUEUE_FULL,
+  COUNTER_SEND_REFUSED,
+  COUNTER_SEND_TOO_LONG,
+  COUNTER_WAKEUPS,
+} from './layout.js';
+import { WORKER_STATE, type WorkerData } from './messages.js';
+
+/** Frames of a round. Small enough that headers and frames stay in the cache from receiving to sending. */
+const BATCH_FRAMES = 64;
+/** Longest wait for a frame, ms: so long may a command wait to be seen. */
+const WAIT_MS = 100;
+/** How long a full send queue is waited for, ms, before its frames are given up. */
+const SEND_WAIT_MS = 2;
+/** Rounds between two looks at the command and the program's generation while frames keep coming. */
+const ROUNDS_A_LOOK = 256;
+/** Looks between two readings of the kernel's statistics of the ring. */
+const LOOKS_A_STATISTICS = 64;
+
+const SEND_FAULT_COUNTERS: Readonly<Record<SendFaultKind, number>> = {
+  'queue-full': COUNTER_SEND_QUEUE_FULL,
+  'too-long': COUNTER_SEND_TOO_LONG,
+  refused: COUNTER_SEND_REFUSED,
+};
+
+/** What pump.wasm exports; see there. */
+interface Pump {
+  readonly prepare: () => void;
+  readonly recover: () => void;
+  readonly isReady: () => number;
+  readonly run: (limit: number) => number;
+  readonly release: () => void;
+  readonly countSent: (first: number, end: number) => void;
+  readonly add: (counter: number, value: number) => void;
+}
+
+/**
+ * One worker: waits for frames, has the pump run the program on a batch, sends what is to be sent, gives the frames
+ * back. `loop` returns to its caller between waits, so that messages are seen; a round allocates nothing.
+ */
+export class Worker {
+  readonly #data: WorkerData;
+  readonly #runtime: Runtime;
+  readonly #words: Int32Array;
+  readonly #io: WorkerIo;
+  readonly #onSendFault: (errno: string) => void;
+  readonly #seenFaults = new Set<number>();
+  #pump: Pump;
+  #generation: number;
+  #looks = 0;
+
+  /** @param onSendFault told the name of each errno of sending once */
+  constructor(data: WorkerData, onSendFault: (errno: string) => void) {
+    this.#data = data;
+    this.#onSendFault = onSendFault;
+    this.#runtime = instantiateRuntime(data.memory, data.cpu);
+    const block = Number(this.#runtime.env.block.value) >>> 0;
+    this.#words = new Int32Array(data.memory.buffer, block, CPU_BLOCK_BYTES / 4);
+    this.#io = new WorkerIo({ ...data, block });
+    this.#generation = data.generation;
+    this.#pump = this.#instantiate(data.program);
+    this.#pump.prepare();
+    this.#pump.recover();
+    Atomics.store(this.#words, CPU_STATE / 4, WORKER_STATE.running);
+  }
+
+  /** Take a new program; the next batch runs it. */
+  swap(program: WebAssembly.Module, generation: number): void {
+    this.#pump = this.#instantiate(program);
+    this.#generation = generation;
+  }
+
+  /**
+   * Work until there is a reason to return: no frame for a while, a new program, or the command to stop.
+   * @returns false when the worker is to end
+   */
+  loop(): boolean {
+    for (;;) {
+      this.#look();
+      if (Atomics.load(this.#words, CPU_COMMAND / 4) === COMMAND_STOP) return false;
+      if (Atomics.load(this.#words, CPU_PROGRAM_GENERATION / 4) !== this.#generation) return true;
+      if (this.#pump.isReady() === 0) {
+        const isFrame = this.#io.wait(WAIT_MS);
+        this.#pump.add(COUNTER_WAKEUPS, 1);
+        if (!isFrame) return true;
+      }
+      for (let round = 0; round < ROUNDS_A_LOOK; round++) {
+        this.#round();
+        if (this.#pump.isReady() === 0) break;
+      }
+    }
+  }
+
+  /** Say that this worker has ended. */
+  end(): void {
+    this.#readStatistics();
+    Atomics.store(this.#words, CPU_STATE / 4, WORKER_STATE.stopped);
+  }
+
+  #instantiate(program: WebAssembly.Module): Pump {
+    const executable = instantiateProgram(program, this.#runtime);
+    const instance = new WebAssembly.Instance(this.#data.pump, {
+      env: { ...this.#runtime.env },
+      program: { run: executable.exports.run },
+    });
+    return instance.exports as unknown as Pump;
+  }
+
+  #look(): void {
+    Atomics.add(this.#words, CPU_HEARTBEAT / 4, 1);
+    this.#looks += 1;
+    if (this.#looks % LOOKS_A_STATISTICS === 0) this.#readStatistics();
+  }
+
+  #readStatistics(): void {
+    const drops = this.#io.readRingDrops();
+    if (drops > 0) this.#pump.add(COUNTER_RING_FULL, drops);
+  }
+
+  #round(): void {
+    this.#io.readClock();
+    const sending = this.#pump.run(BATCH_FRAMES);
+    if (sending > 0) this.#send(sending);
+    this.#pump.release();
+  }
+
+  #send(count: number): void {
+    let isPatient = true;
+    for (let sent = 0; sent < count; ) {
+      const taken = this.#io.send(sent, count);
+      if (taken > 0) {
+        this.#pump.countSent(sent, sent + taken);
+        sent += taken;
+      } else if (isQueueFull(-taken) && isPatient) {
+        // Once a batch: behind a link that stands still the ring must go on being emptied.
+        isPatient = false;
+        this.#io.waitForRoom(SEND_WAIT_MS);
+      } else {
+        this.#countSendFault(-taken);
+        sent += 1;
+      }
+    }
+  }
+
+  #countSendFault(errno: number): void {
+    const { kind, name } = sendFaultOf(errno);
+    this.#pump.add(SEND_FAULT_COUNTERS[kind], 1);
+    if (this.#seenFaults.has(errno)) return;
+    this.#seenFaults.add(errno);
+    this.#onSendFault(name);
+  }
+}
