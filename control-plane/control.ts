@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { BalancerTables, Datapath } from '../lb/index.js';
+import type { ApiContext } from './grpc/context.js';
+import type { ListenAddress } from './grpc/listen.js';
+import { ApiServer } from './grpc/server.js';
+import { createMetrics, MetricsServer } from './metrics.js';
+import { Neighbours } from './neighbours.js';
+import { type Log, Reconciler } from './reconcile/reconciler.js';
+import { Store } from './state/store.js';
+
+/** What the control plane needs of a datapath; it does not know which engine runs. */
+export type ControlledDatapath = Pick<
+  Datapath,
+  'link' | 'protectVip' | 'unprotectVip' | 'resolveNextHop' | 'workers' | 'restartWorker'
+> & { readonly tables: BalancerTables };
+
+export interface ControlPlaneOptions {
+  readonly datapath: ControlledDatapath;
+  readonly listen: ListenAddress;
+  /** Where metrics are served; undefined: nowhere. */
+  readonly metrics?: ListenAddress | undefined;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** How long running calls may take when the server stops. */
+const STOP_GRACE_MS = 2_000;
+
+/** Store, reconciler, neighbours, API and metrics over a datapath that runs. */
+export class ControlPlane {
+  readonly #neighbours: Neighbours;
+  readonly #api: ApiServer;
+  readonly #metrics: MetricsServer | undefined;
+
+  private constructor(neighbours: Neighbours, api: ApiServer, metrics: MetricsServer | undefined) {
+    this.#neighbours = neighbours;
+    this.#api = api;
+    this.#metrics = metrics;
+  }
+
+  /** Where the API listens. */
+  get address(): ListenAddress {
+    return this.#api.address;
+  }
+
+  /** Where metrics are served. */
+  get metricsAddress(): ListenAddress | undefined {
+    return this.#metrics?.address;
+  }
+
+  /** @throws ListenError; nothing is left running then */
+  static async start({
+    datapath,
+    listen,
+    metrics,
+    version,
+    log,
+  }: ControlPlaneOptions): Promise<ControlPlane> {
+    const nowMs = () => performance.now();
+    const neighbours = new Neighbours({
+      resolve: (address) => datapath.resolveNextHop(address),
+      onChange: () => {
+        reconciler
+          .refresh()
+          .catch((error: unknown) => log('error', 'next hops could not be written', { error }));
+      },
+      log,
+      nowMs,
+    });
+    const store = new Store({ nowMs: () => Date.now(), epoch: randomBytes(4).toString('hex') });
+    const reconciler = new Reconciler({ store, datapath, nextHops: neighbours, log, nowMs });
+    const context: ApiContext = {
+      reconciler,
+      datapath,
+      nextHop: (key) => neighbours.status(key),
+      log,
+      version,
+      startTimeMs: Date.now(),
+    };
+    const registry = createMetrics(context);
+    const metricsServer = metrics && (await MetricsServer.start(metrics, registry));
+    try {
+      const api = await ApiServer.start({ listen, context, observe: registry.observeRpc });
+      neighbours.start();
+      return new ControlPlane(neighbours, api, metricsServer);
+    } catch (error) {
+      await metricsServer?.stop();
+      throw error;
+    }
+  }
+
+  /** Stop in reverse order. Idempotent. */
+  async stop(): Promise<void> {
+    this.#neighbours.stop();
+    await this.#api.stop(STOP_GRACE_MS);
+    await this.#metrics?.stop();
+  }
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { Metadata, status } from '@grpc/grpc-js';
+import { assertNever, CodedError } from '../../lb/index.js';
+import { ReconcileError, type ReconcileFault } from '../reconcile/reconciler.js';
+import { StateError, type StateFault } from '../state/faults.js';
+import { IdsError, type IdsFault } from '../state/ids.js';
+import { type Detail, encodeStatus, STATUS_DETAILS_KEY } from './details.js';
+
+/** What only the API can refuse. */
+export type ApiFault =
+  | { readonly code: 'API_NODE'; readonly name: string }
+  | { readonly code: 'API_WORKER'; readonly worker: number };
+
+export class ApiError extends CodedError<ApiFault> {}
+
+type ControlFault = StateFault | IdsFault | ReconcileFault | ApiFault;
+
+/** gRPC status of every fault. */
+const STATUS: Readonly<Record<ControlFault['code'], status>> = {
+  STATE_FIELDS: status.INVALID_ARGUMENT,
+  STATE_NOT_FOUND: status.NOT_FOUND,
+  STATE_EXISTS: status.ALREADY_EXISTS,
+  STATE_ETAG: status.ABORTED,
+  STATE_IN_USE: status.FAILED_PRECONDITION,
+  STATE_IMMUTABLE: status.FAILED_PRECONDITION,
+  STATE_LIMIT: status.RESOURCE_EXHAUSTED,
+  IDS_NUMBERS: status.RESOURCE_EXHAUSTED,
+  IDS_REALS: status.RESOURCE_EXHAUSTED,
+  RECONCILE_VIP_REFUSED: status.FAILED_PRECONDITION,
+  RECONCILE_CANCELLED: status.CANCELLED,
+  RECONCILE_WRITE: status.INTERNAL,
+  API_NODE: status.NOT_FOUND,
+  API_WORKER: status.NOT_FOUND,
+};
+
+const ERROR_DOMAIN = 'waggle.v1';
+const typeOf = (kind: string) => `waggle.v1.${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+
+function detailOf(fault: ControlFault, message: string): Detail {
+  switch (fault.code) {
+    case 'STATE_FIELDS':
+      return { type: 'BadRequest', fieldViolations: fault.violations };
+    case 'STATE_NOT_FOUND':
+    case 'STATE_EXISTS':
+      return { type: 'ResourceInfo', resourceType: typeOf(fault.kind), resourceName: fault.name };
+    case 'API_NODE':
+      return { type: 'ResourceInfo', resourceType: typeOf('node'), resourceName: fault.name };
+    case 'API_WORKER':
+      return { type: 'ResourceInfo', resourceType: typeOf('worker'), resourceName: String(fault.worker) };
+    case 'STATE_ETAG':
+      return {
+        type: 'ErrorInfo',
+        reason: 'ETAG_MISMATCH',
+        domain: ERROR_DOMAIN,
+        metadata: { resource: fault.name, current_etag: fault.current },
+      };
+    case 'STATE_IN_USE':
+      return {
+        type: 'PreconditionFailure',
+        violations: fault.users.map((user) => ({ type: 'IN_USE', subject: user, description: message })),
+      };
+    case 'STATE_IMMUTABLE':
+      return {
+        type: 'PreconditionFailure',
+        violations: [{ type: 'IMMUTABLE', subject: fault.name, description: message }],
+      };
+    case 'RECONCILE_VIP_REFUSED':
+      return {
+        type: 'PreconditionFailure',
+        violations: [{ type: 'VIP_REFUSED', subject: fault.vip, description: message }],
+      };
+    case 'STATE_LIMIT':
+      return { type: 'QuotaFailure', violations: [{ subject: fault.subject, description: message }] };
+    case 'IDS_NUMBERS':
+      return { type: 'QuotaFailure', violations: [{ subject: fault.what, description: message }] };
+    case 'IDS_REALS':
+      return { type: 'QuotaFailure', violations: [{ subject: 'backend addresses', description: message }] };
+    case 'RECONCILE_CANCELLED':
+    case 'RECONCILE_WRITE':
+      return { type: 'ErrorInfo', reason: fault.code, domain: ERROR_DOMAIN, metadata: {} };
+    default:
+      return assertNever(fault);
+  }
+}
+
+/** What a handler answers instead of a response. */
+export interface Refusal {
+  readonly code: status;
+  readonly details: string;
+  readonly metadata: Metadata;
+  /** Set for a fault of ours: the answer carries it, and so must the log. */
+  readonly requestId?: string;
+}
+
+/** The refusal of an error that a handler threw; anything that is not a coded fault of ours is INTERNAL. */
+export function refusalOf(error: unknown): Refusal {
+  if (
+    error instanceof StateError ||
+    error instanceof IdsError ||
+    error instanceof ReconcileError ||
+    error instanceof ApiError
+  ) {
+    const code = STATUS[error.fault.code];
+    const metadata = new Metadata();
+    metadata.set(STATUS_DETAILS_KEY, encodeStatus(code, error.message, detailOf(error.fault, error.message)));
+    return { code, details: error.message, metadata };
+  }
+  const requestId = randomUUID();
+  const details = `internal error; the server's log has more under request ${requestId}`;
+  return { code: status.INTERNAL, details, metadata: new Metadata(), requestId };
+}

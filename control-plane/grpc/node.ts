@@ -1,0 +1,69 @@
+import type { WorkerStatus } from '../../lb/index.js';
+import type { ApiContext } from './context.js';
+import { timestampOf } from './convert.js';
+import { ApiError } from './errors.js';
+import type { NodeServiceHandlers } from './generated/waggle/v1/NodeService.js';
+import type { Worker } from './generated/waggle/v1/Worker.js';
+import { type Surroundings, unary } from './unary.js';
+
+const SELF = 'nodes/self';
+
+function checkNode(name: string): void {
+  if (name === SELF) return;
+  throw new ApiError({ code: 'API_NODE', name }, `"${name}" does not exist: the only node is ${SELF}`);
+}
+
+const WORKER_STATES: Readonly<Record<WorkerStatus['state'], NonNullable<Worker['state']>>> = {
+  starting: 'STATE_STARTING',
+  running: 'STATE_RUNNING',
+  restarting: 'STATE_RESTARTING',
+  stopped: 'STATE_STOPPED',
+};
+
+function workerToProto({ index, state, restarts, lastFault, counters }: WorkerStatus): Worker {
+  return {
+    worker: index,
+    state: WORKER_STATES[state],
+    restarts: String(restarts),
+    lastFault: lastFault ?? '',
+    counters: Object.fromEntries(Object.entries(counters).map(([name, value]) => [name, String(value)])),
+  };
+}
+
+/** waggle.v1.NodeService. */
+export function nodeHandlers(context: ApiContext, around: Surroundings): NodeServiceHandlers {
+  const { datapath, reconciler } = context;
+  return {
+    GetNode: unary(around, 'GetNode', ({ name }) => {
+      checkNode(name);
+      const workers = datapath.workers();
+      return {
+        name: SELF,
+        version: context.version,
+        dataplaneMode: 'DATAPLANE_MODE_AF_PACKET',
+        activeRevision: String(reconciler.activeRevision),
+        state: workers.every(({ state }) => state === 'running') ? 'STATE_READY' : 'STATE_NOT_READY',
+        interface: datapath.link.name,
+        mtu: datapath.link.mtu,
+        workers: workers.map(workerToProto),
+        startTime: timestampOf(context.startTimeMs),
+      };
+    }),
+
+    RestartWorker: unary(around, 'RestartWorker', async ({ name, worker }) => {
+      checkNode(name);
+      const find = () => datapath.workers().find(({ index }) => index === worker);
+      if (!find()) {
+        const count = datapath.workers().length;
+        throw new ApiError(
+          { code: 'API_WORKER', worker },
+          `worker ${worker} does not exist: there ${count === 1 ? 'is only worker 0' : `are workers 0 to ${count - 1}`}`,
+        );
+      }
+      context.log('warn', 'a worker is killed, as was asked', { worker });
+      await datapath.restartWorker(worker);
+      const after = find();
+      return after ? workerToProto(after) : {};
+    }),
+  };
+}

@@ -1,0 +1,37 @@
+import { fileURLToPath } from 'node:url';
+import { type GrpcObject, loadPackageDefinition, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import type { ProtoGrpcType as ControlTypes } from './generated/control.js';
+import type { ProtoGrpcType as ObserveTypes } from './generated/observe.js';
+
+/** The API as services and client constructors. */
+export interface Api {
+  readonly v1: ControlTypes['waggle']['v1'] & ObserveTypes['waggle']['v1'];
+}
+
+/** The protos lie beside control-plane/, in the sources and in dist/. */
+const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
+
+const FILES = ['waggle/v1/control.proto', 'waggle/v1/observe.proto'];
+const INCLUDE_DIRS = [PROTO_FOLDER];
+
+/** Read the protos. Values are as the generated types have them: 64-bit numbers and enums as strings. */
+export function loadApi(): Api {
+  // The library would print lines of its own to standard error; what it says there, it also throws.
+  setLogVerbosity(logVerbosity.NONE);
+  const definition = loadSync(FILES, {
+    includeDirs: INCLUDE_DIRS,
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  });
+  const types: GrpcObject = loadPackageDefinition(definition);
+  // The generated types describe the same protos: the build makes them from these very files.
+  return { v1: (types as unknown as ControlTypes & ObserveTypes).waggle.v1 };
+}
+
+/** The protos as descriptors, for reflection: fields are named as the protos name them. */
+export function loadDescriptors(): PackageDefinition {
+  return loadSync(FILES, { includeDirs: INCLUDE_DIRS, keepCase: true });
+}

@@ -1,0 +1,154 @@
+import { type Datapath, formatIp, formatMac, type IpAddress, type Mac } from '../lb/index.js';
+import type { Log, NextHops } from './reconcile/reconciler.js';
+
+/** What is known of the next hop towards an address. `mac` is the last one known. */
+export interface NextHopStatus {
+  readonly state: 'resolved' | 'pending' | 'unreachable';
+  readonly mac: Mac | undefined;
+  /** Why it is unreachable. */
+  readonly reason: string;
+}
+
+export interface NeighboursOptions {
+  readonly resolve: Datapath['resolveNextHop'];
+  /** Called when an address that packets use has changed. */
+  readonly onChange: () => void;
+  readonly log: Log;
+  /** A monotonic clock, milliseconds. */
+  readonly nowMs: () => number;
+}
+
+interface Watched {
+  readonly address: IpAddress;
+  status: NextHopStatus;
+  dueMs: number;
+  /** Wait before the next attempt while there is no answer. */
+  backoffMs: number;
+}
+
+/** How long a change waits for next hops: an answer on a link takes far less, and silence must not hold it up. */
+const SETTLE_MS = 300;
+const FIRST_RETRY_MS = 5;
+const MAX_RETRY_MS = 2_000;
+/** How often a next hop that is known is looked at again. */
+const REFRESH_MS = 5_000;
+const TICK_MS = 100;
+/** Look-ups in one tick, so that thousands of backends do not hold up the thread. */
+const TICK_LOOKUPS = 256;
+
+const PENDING: NextHopStatus = { state: 'pending', mac: undefined, reason: '' };
+
+/**
+ * Keeps the Ethernet address towards each backend: from the host's routing and neighbour tables, again every
+ * few seconds, and in short steps while there is none. Tells once of each change.
+ */
+export class Neighbours implements NextHops {
+  readonly #options: NeighboursOptions;
+  readonly #watched = new Map<string, Watched>();
+  #timer: NodeJS.Timeout | undefined;
+  #isTicking = false;
+
+  constructor(options: NeighboursOptions) {
+    this.#options = options;
+  }
+
+  /** Look at next hops until `stop`. */
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  status(key: string): NextHopStatus {
+    return this.#watched.get(key)?.status ?? PENDING;
+  }
+
+  mac(key: string): Mac | undefined {
+    return this.#watched.get(key)?.status.mac;
+  }
+
+  async watch(addresses: ReadonlyMap<string, IpAddress>): Promise<void> {
+    for (const key of this.#watched.keys()) if (!addresses.has(key)) this.#watched.delete(key);
+    const added: Watched[] = [];
+    for (const [key, address] of addresses) {
+      if (this.#watched.has(key)) continue;
+      const watched: Watched = { address, status: PENDING, dueMs: 0, backoffMs: FIRST_RETRY_MS };
+      this.#watched.set(key, watched);
+      added.push(watched);
+    }
+    const deadline = this.#options.nowMs() + SETTLE_MS;
+    for (let open = added; open.length > 0; open = open.filter(({ status }) => status.state === 'pending')) {
+      for (const watched of open) await this.#look(watched);
+      const pending = open.filter(({ status }) => status.state === 'pending');
+      const leftMs = deadline - this.#options.nowMs();
+      if (pending.length === 0 || leftMs <= 0) {
+        for (const { address } of pending) {
+          const fields = { backend: formatIp(address) };
+          this.#options.log(
+            'warn',
+            'next hop not found yet: the backend takes no connections until then',
+            fields,
+          );
+        }
+        return;
+      }
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(leftMs, ...pending.map(({ backoffMs }) => backoffMs))),
+      );
+    }
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    try {
+      const now = this.#options.nowMs();
+      const due = [...this.#watched.values()].filter(({ dueMs }) => dueMs <= now).slice(0, TICK_LOOKUPS);
+      let isChanged = false;
+      for (const watched of due) isChanged = (await this.#look(watched)) || isChanged;
+      if (isChanged) this.#options.onChange();
+    } finally {
+      this.#isTicking = false;
+    }
+  }
+
+  /** @returns true when the address that packets are to use has changed */
+  async #look(watched: Watched): Promise<boolean> {
+    const before = watched.status;
+    const found = await this.#resolve(watched.address);
+    const after: NextHopStatus =
+      'mac' in found
+        ? { state: 'resolved', mac: found.mac, reason: '' }
+        : 'unreachable' in found
+          ? { state: 'unreachable', mac: before.mac, reason: found.reason }
+          : { state: 'pending', mac: before.mac, reason: '' };
+    watched.status = after;
+    if (after.state === 'resolved') watched.backoffMs = FIRST_RETRY_MS;
+    else watched.backoffMs = Math.min(watched.backoffMs * 2, MAX_RETRY_MS);
+    watched.dueMs = this.#options.nowMs() + (after.state === 'resolved' ? REFRESH_MS : watched.backoffMs);
+    this.#tell(watched.address, before, after);
+    return before.mac?.join() !== after.mac?.join();
+  }
+
+  async #resolve(address: IpAddress): Promise<ReturnType<NeighboursOptions['resolve']>> {
+    try {
+      return await this.#options.resolve(address);
+    } catch (error) {
+      return { unreachable: true, reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  #tell(address: IpAddress, before: NextHopStatus, after: NextHopStatus): void {
+    const isMoved = before.mac?.join() !== after.mac?.join();
+    if (before.state === after.state && before.reason === after.reason && !isMoved) return;
+    const fields = { backend: formatIp(address), ...(after.mac && { mac: formatMac(after.mac) }) };
+    if (after.state === 'resolved') this.#options.log('info', 'next hop found', fields);
+    else if (after.state === 'unreachable') {
+      this.#options.log('warn', 'next hop unreachable', { ...fields, reason: after.reason });
+    } else if (before.state === 'resolved') this.#options.log('warn', 'next hop no longer answers', fields);
+  }
+}

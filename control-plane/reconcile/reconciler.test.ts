@@ -1,0 +1,269 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { formatIp, ipFromBytes, type Mac, parseIp, parseMac } from '../../lb/index.js';
+import { MemoryDatapath } from '../../test/support/memory-datapath.js';
+import { ETHERTYPE, ethernet, ipv4, mac, PROTOCOL, TCP_FLAGS, tcp } from '../../test/support/packets.js';
+import type { Change } from '../state/changes.js';
+import type { Backend } from '../state/model.js';
+import { Store } from '../state/store.js';
+import { Reconciler } from './reconciler.js';
+
+const XDP = { drop: 1, pass: 2, tx: 3 } as const;
+const VIP = '192.0.2.1';
+const NEXT_HOP = parseMac('02:00:00:00:00:aa');
+
+let datapath: MemoryDatapath;
+let hops: Map<string, Mac>;
+let defaultHop: Mac | undefined;
+let logged: string[];
+let reconciler: Reconciler;
+let clockMs: number;
+
+const pool = (id: string): Change => ({ kind: 'create-pool', id, displayName: '' });
+const backend = (id: string, address: string, fields: { pool?: string; weight?: number } = {}): Change => ({
+  kind: 'create-backend',
+  pool: `pools/${fields.pool ?? 'web'}`,
+  id,
+  address,
+  weight: fields.weight ?? 1,
+});
+const vip = (id: string, port: number, poolId = 'web', address = VIP): Change => ({
+  kind: 'create-vip',
+  id,
+  displayName: '',
+  address,
+  port,
+  protocol: 'tcp',
+  pool: `pools/${poolId}`,
+});
+const named = (
+  kind: 'drain-backend' | 'undrain-backend' | 'delete-backend' | 'delete-vip',
+  name: string,
+): Change => ({
+  kind,
+  name,
+  etag: '',
+});
+const make = async (...changes: Change[]) => {
+  for (const change of changes) await reconciler.change(change);
+};
+const backendOf = (name: string): Backend => {
+  const found = reconciler.store.state.backends.get(name);
+  if (!found) throw new Error(`no ${name}`);
+  return found;
+};
+
+/** Send a packet of a flow: the backend that it is sent to, or the verdict. */
+function send(sport: number, { port = 80, flags = TCP_FLAGS.syn as number } = {}): string {
+  const ends = { src: '198.51.100.7', dst: VIP, sport, dport: port };
+  const packet = ipv4({ src: ends.src, dst: VIP, protocol: PROTOCOL.tcp }, tcp(ends, flags));
+  const frame = ethernet(mac('02:00:00:00:00:01'), mac('02:00:00:00:00:02'), ETHERTYPE.ipv4, packet);
+  const { verdict, frame: out } = datapath.run(frame);
+  if (verdict === XDP.tx) return formatIp(ipFromBytes(out.subarray(30, 34)));
+  return verdict === XDP.pass ? 'pass' : 'drop';
+}
+/** The backends that 200 new flows are sent to. */
+const spread = (port = 80) =>
+  [...new Set(Array.from({ length: 200 }, (_, i) => send(10_000 + i, { port })))].sort();
+
+beforeEach(() => {
+  datapath = new MemoryDatapath();
+  hops = new Map();
+  defaultHop = NEXT_HOP;
+  logged = [];
+  clockMs = 0;
+  reconciler = new Reconciler({
+    store: new Store({ nowMs: () => 0, epoch: 'e' }),
+    datapath,
+    nextHops: { mac: (key) => hops.get(key) ?? defaultHop, watch: async () => undefined },
+    log: (_, message) => logged.push(message),
+    nowMs: () => clockMs,
+  });
+});
+
+describe('packets go where the configuration says', () => {
+  it('a VIP with backends balances, to the backend, by its next hop', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    expect(spread()).toEqual(['10.0.0.1', '10.0.0.2']);
+    expect(datapath.shielded).toEqual(new Set([`${VIP}:80/tcp`]));
+  });
+
+  it('weight 0 and draining end new flows and keep those that there are', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    const held = Array.from({ length: 50 }, (_, i) => [i + 1, send(i + 1)] as const);
+    await make({ kind: 'update-backend', name: 'pools/web/backends/a', etag: '', fields: { weight: 0 } });
+    expect(spread()).toEqual(['10.0.0.2']);
+    await make(named('drain-backend', 'pools/web/backends/b'));
+    expect(spread()).not.toContain('pass');
+    expect(send(60_000)).toBe('drop');
+    for (const [sport, to] of held) expect(send(sport, { flags: TCP_FLAGS.ack })).toBe(to);
+    await make(named('undrain-backend', 'pools/web/backends/b'));
+    expect(send(60_001)).toBe('10.0.0.2');
+  });
+
+  it('a backend that is deleted gets nothing, and its flows go to others', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    send(1);
+    await make(backend('b', '10.0.0.2'), named('delete-backend', 'pools/web/backends/a'));
+    expect(send(1, { flags: TCP_FLAGS.ack })).toBe('10.0.0.2');
+    await make(named('delete-backend', 'pools/web/backends/b'));
+    expect(send(2)).toBe('drop');
+  });
+
+  it('a VIP that is deleted passes, and the next one of its number starts from an empty ring', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    expect(send(1)).toBe('10.0.0.1');
+    await make(named('delete-vip', 'vips/web'));
+    expect(send(1)).toBe('pass');
+    expect(datapath.shielded.size).toBe(0);
+    await make(pool('none'), vip('again', 80, 'none'));
+    expect(send(2)).toBe('drop');
+    expect(datapath.tables.vipStats(0).packets).toBe(0n);
+  });
+
+  it('VIPs that share a pool share its ring, and a VIP may change its pool', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('one', 80), vip('two', 81));
+    expect([send(1), send(1, { port: 81 })]).toEqual(['10.0.0.1', '10.0.0.1']);
+    await make(pool('other'), backend('b', '10.0.0.2', { pool: 'other' }));
+    await make({ kind: 'update-vip', name: 'vips/two', etag: '', fields: { pool: 'pools/other' } });
+    expect([send(2), send(2, { port: 81 })]).toEqual(['10.0.0.1', '10.0.0.2']);
+    // The flow that was there before stays where it is.
+    expect(send(1, { port: 81, flags: TCP_FLAGS.ack })).toBe('10.0.0.1');
+  });
+
+  it('pools that share an address share a row, which lives as long as one of them has it', async () => {
+    await make(
+      pool('web'),
+      pool('other'),
+      backend('a', '10.0.0.1'),
+      backend('x', '10.0.0.1', { pool: 'other' }),
+    );
+    await make(vip('one', 80), vip('two', 81, 'other'));
+    expect(reconciler.realIndex(backendOf('pools/web/backends/a'))).toBe(1);
+    expect(reconciler.realIndex(backendOf('pools/other/backends/x'))).toBe(1);
+    await make(named('delete-backend', 'pools/web/backends/a'));
+    expect([send(1), send(1, { port: 81 })]).toEqual(['drop', '10.0.0.1']);
+  });
+
+  it('shares follow weights', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1', { weight: 3 }), backend('b', '10.0.0.2'));
+    expect(reconciler.tableShare(backendOf('pools/web/backends/a'))).toBe(0);
+    await make(vip('web', 80));
+    expect(reconciler.tableShare(backendOf('pools/web/backends/a'))).toBeCloseTo(0.75, 3);
+  });
+});
+
+describe('next hops', () => {
+  it('a backend without one is left out until it has one', async () => {
+    defaultHop = undefined;
+    hops.set('10.0.0.1', NEXT_HOP);
+    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    expect(spread()).toEqual(['10.0.0.1']);
+    hops.set('10.0.0.2', parseMac('02:00:00:00:00:bb'));
+    await reconciler.refresh();
+    expect(spread().length).toBeGreaterThan(0);
+    expect([...new Set(Array.from({ length: 200 }, (_, i) => send(20_000 + i)))].sort()).toEqual([
+      '10.0.0.1',
+      '10.0.0.2',
+    ]);
+  });
+
+  it('a next hop that moves is used at once', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    defaultHop = parseMac('02:00:00:00:00:cc');
+    await reconciler.refresh();
+    const ends = { src: '198.51.100.7', dst: VIP, sport: 1, dport: 80 };
+    const packet = ipv4({ src: ends.src, dst: VIP, protocol: PROTOCOL.tcp }, tcp(ends, TCP_FLAGS.syn));
+    const { frame } = datapath.run(
+      ethernet(mac('02:00:00:00:00:01'), mac('02:00:00:00:00:02'), ETHERTYPE.ipv4, packet),
+    );
+    expect(frame.subarray(0, 6)).toEqual(new Uint8Array(defaultHop));
+  });
+});
+
+describe('a change that cannot be made true changes nothing', () => {
+  const snapshot = () => [
+    reconciler.store.state,
+    reconciler.activeRevision,
+    [...datapath.shielded],
+    spread(),
+  ];
+
+  it('a VIP that is an address of the host', async () => {
+    datapath.hostAddresses.add('192.0.2.9');
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    const before = snapshot();
+    await expect(make(vip('own', 80, 'web', '192.0.2.9'))).rejects.toMatchObject({
+      code: 'RECONCILE_VIP_REFUSED',
+    });
+    expect(snapshot()).toEqual(before);
+    expect(
+      datapath.tables.getVip({ address: parseIp('192.0.2.9'), port: 80, protocol: 'tcp' }),
+    ).toBeUndefined();
+  });
+
+  for (const method of ['putReal', 'putRing', 'putVipRing', 'putVip'] as const) {
+    it(`a table that refuses ${method}`, async () => {
+      await make(
+        pool('web'),
+        backend('a', '10.0.0.1'),
+        vip('web', 80),
+        pool('new'),
+        backend('n', '10.0.0.9', { pool: 'new' }),
+      );
+      const before = snapshot();
+      const original = datapath.tables[method];
+      Object.assign(datapath.tables, {
+        [method]: (...args: unknown[]) => {
+          Object.assign(datapath.tables, { [method]: original });
+          Reflect.apply(original, datapath.tables, args);
+          throw new Error('out of order');
+        },
+      });
+      const change = method === 'putReal' ? backend('b', '10.0.0.2') : vip('new', 81, 'new');
+      await expect(make(change)).rejects.toMatchObject({ code: 'RECONCILE_WRITE' });
+      expect(snapshot()).toEqual(before);
+      // And the same change is taken once the table is well.
+      await make(change);
+      expect(reconciler.activeRevision).toBe(reconciler.store.state.revision);
+      expect(method === 'putReal' ? spread() : spread(81)).toContain(
+        method === 'putReal' ? '10.0.0.2' : '10.0.0.9',
+      );
+    });
+  }
+
+  it('a caller that gave up', async () => {
+    await make(pool('web'));
+    const before = snapshot();
+    await expect(reconciler.change(vip('web', 80), { isCancelled: () => true })).rejects.toMatchObject({
+      code: 'RECONCILE_CANCELLED',
+    });
+    expect(snapshot()).toEqual(before);
+  });
+
+  it('validate_only', async () => {
+    await make(pool('web'));
+    const before = snapshot();
+    const draft = await reconciler.change(vip('web', 80), { validateOnly: true });
+    expect(draft.vips.has('vips/web')).toBe(true);
+    expect(snapshot()).toEqual(before);
+  });
+});
+
+it('changes that come at once are made one after the other', async () => {
+  await make(pool('web'));
+  await Promise.all(
+    Array.from({ length: 20 }, (_, i) => reconciler.change(backend(`b${i}`, `10.0.1.${i + 1}`))),
+  );
+  await make(vip('web', 80));
+  expect(reconciler.store.state.revision).toBe(22);
+  expect(spread().length).toBeGreaterThan(15);
+});
+
+it('flows are counted at most once in a while', async () => {
+  await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+  expect(reconciler.flows.recent().get(1)).toBeUndefined();
+  send(1);
+  expect(reconciler.flows.recent().get(1)).toBeUndefined();
+  clockMs += 1000;
+  expect(reconciler.flows.recent().get(1)).toBe(1);
+});

@@ -1,0 +1,116 @@
+import {
+  type IpAddress,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isUnspecified,
+  parseIp,
+  type VipProtocol,
+} from '../../lb/index.js';
+import { fieldError, fieldsError, notFound, type Violation } from './faults.js';
+import { ID_PATTERN, ID_RULE, NAME_FORMS, type ResourceKind } from './model.js';
+
+export const MAX_WEIGHT = 65535;
+const MAX_PORT = 65535;
+const MAX_DISPLAY_NAME = 255;
+
+/** Gathers every fault of a request, so that a user sees all of them at once. */
+export class Checks {
+  readonly #violations: Violation[] = [];
+
+  fail(field: string, description: string): void {
+    this.#violations.push({ field, description });
+  }
+
+  /** @throws StateError STATE_FIELDS when anything failed */
+  done(): void {
+    if (this.#violations.length > 0) throw fieldsError(this.#violations);
+  }
+
+  id(field: string, id: string): void {
+    if (!ID_PATTERN.test(id)) this.fail(field, id === '' ? 'is required' : `"${id}" is not ${ID_RULE}`);
+  }
+
+  displayName(field: string, text: string): void {
+    if (text.length > MAX_DISPLAY_NAME) {
+      this.fail(field, `${text.length} characters are more than ${MAX_DISPLAY_NAME}`);
+    }
+    // Control characters would forge lines in logs and tables.
+    if (/\p{Cc}/u.test(text)) this.fail(field, 'contains a control character');
+  }
+
+  whole(field: string, value: number, max: number): void {
+    if (!Number.isInteger(value) || value < 0 || value > max)
+      this.fail(field, `${value} is not in 0..${max}`);
+  }
+
+  port(field: string, value: number): void {
+    this.whole(field, value, MAX_PORT);
+  }
+
+  weight(field: string, value: number): void {
+    this.whole(field, value, MAX_WEIGHT);
+  }
+
+  protocol(field: string, protocol: VipProtocol | undefined): void {
+    if (protocol === undefined) this.fail(field, 'is required: PROTOCOL_TCP or PROTOCOL_UDP');
+  }
+
+  name(field: string, kind: ResourceKind, name: string): void {
+    const { form, pattern } = NAME_FORMS[kind];
+    if (!pattern.test(name))
+      this.fail(field, name === '' ? 'is required' : `"${name}" is not of the form ${form}`);
+  }
+
+  /** An address that packets can be sent to; undefined when it is none, and the fault is noted. */
+  hostAddress(field: string, text: string): IpAddress | undefined {
+    if (text === '') {
+      this.fail(field, 'is required');
+      return undefined;
+    }
+    let address: IpAddress;
+    try {
+      address = parseIp(text);
+    } catch {
+      this.fail(field, `"${text}" is not an IPv4 or IPv6 address`);
+      return undefined;
+    }
+    const rule = NOT_A_HOST.find(({ test }) => test(address));
+    if (!rule) return address;
+    this.fail(field, `${text} is ${rule.what}`);
+    return undefined;
+  }
+}
+
+/** IPv4 255.255.255.255 (RFC 919). */
+const isBroadcast = ({ family, bytes }: IpAddress) => family === 4 && bytes.every((byte) => byte === 255);
+/** IPv6 ::ffff:0:0/96 (RFC 4291 §2.5.5.2): never on the wire. */
+const isMapped = ({ family, bytes }: IpAddress) =>
+  family === 6 && bytes.subarray(0, 12).every((byte, i) => byte === (i < 10 ? 0 : 0xff));
+
+const NOT_A_HOST: readonly { readonly what: string; readonly test: (address: IpAddress) => boolean }[] = [
+  { what: 'the unspecified address, not that of a host', test: isUnspecified },
+  { what: 'a multicast address, not that of a host', test: isMulticast },
+  { what: 'the broadcast address, not that of a host', test: isBroadcast },
+  { what: 'a loopback address, which never leaves a host', test: isLoopback },
+  { what: 'a link-local address, which routers do not forward', test: isLinkLocal },
+  { what: 'an IPv4-mapped address: write it as IPv4', test: isMapped },
+];
+
+/**
+ * The resource of a name, of a map of resources.
+ * @throws StateError STATE_FIELDS (not a name of that kind), STATE_NOT_FOUND
+ */
+export function find<T>(
+  resources: ReadonlyMap<string, T>,
+  kind: ResourceKind,
+  name: string,
+  field = 'name',
+): T {
+  const resource = resources.get(name);
+  if (resource !== undefined) return resource;
+  const { form, pattern } = NAME_FORMS[kind];
+  if (name === '') throw fieldError(field, 'is required');
+  if (!pattern.test(name)) throw fieldError(field, `"${name}" is not of the form ${form}`);
+  throw notFound(kind, name);
+}
