@@ -1,0 +1,79 @@
+import type { ControlledDatapath } from '../../control-plane/control.js';
+import { BALANCER_PROGRAM, balancerObject } from '../../lb/balancer/object.js';
+import { BalancerTables, formatVip, type VipKey } from '../../lb/balancer/tables.js';
+import { Replay, type ReplayResult } from '../../lb/engine/replay.js';
+import type { WorkerStatus } from '../../lb/index.js';
+import { formatIp, type IpAddress, type Mac, macFromBytes, parseMac } from '../../lb/net/address.js';
+
+const CONNECTION_TABLE_ENTRIES = 1024;
+
+/** MAC address that a backend answers with: its last address bytes. */
+export function macOf(address: IpAddress): Mac {
+  return macFromBytes(Uint8Array.of(2, 0, ...address.bytes.subarray(-4)));
+}
+
+/**
+ * A datapath without sockets: the real tables in an arena, the real program over frames that a test hands in.
+ * Next hops, the host's own addresses and the workers are as the test sets them.
+ */
+export class MemoryDatapath implements ControlledDatapath {
+  readonly replay = new Replay({
+    object: balancerObject(),
+    program: BALANCER_PROGRAM,
+    engine: 'interpreter',
+    lruEntries: CONNECTION_TABLE_ENTRIES,
+  });
+  readonly tables = new BalancerTables(this.replay.maps);
+  readonly link: ControlledDatapath['link'] = {
+    name: 'test0',
+    index: 7,
+    mac: parseMac('02:00:00:00:00:01'),
+    mtu: 1500,
+  };
+  /** VIPs that the host is kept from, as formatVip writes them. */
+  readonly shielded = new Set<string>();
+  /** Addresses of the host itself: no VIP may have one. */
+  readonly hostAddresses = new Set<string>();
+  /** Backends that do not answer on the link, by address: why, or '' for no answer yet. */
+  readonly silent = new Map<string, string>();
+  readonly #restarts = [0, 0];
+
+  constructor() {
+    this.tables.attachConnectionTables(this.replay.host, this.replay.cpus, CONNECTION_TABLE_ENTRIES);
+  }
+
+  /** Run the balancer over one frame. */
+  run(frame: Uint8Array): ReplayResult {
+    return this.replay.run(frame, process.hrtime.bigint());
+  }
+
+  async protectVip(vip: VipKey): Promise<void> {
+    const address = formatIp(vip.address);
+    if (this.hostAddresses.has(address)) throw new Error(`${address} is an address of this host`);
+    this.shielded.add(formatVip(vip));
+  }
+
+  async unprotectVip(vip: VipKey): Promise<void> {
+    this.shielded.delete(formatVip(vip));
+  }
+
+  resolveNextHop(address: IpAddress): ReturnType<ControlledDatapath['resolveNextHop']> {
+    const reason = this.silent.get(formatIp(address));
+    if (reason === undefined) return { mac: macOf(address), via: address };
+    return reason === '' ? { pending: true, via: address } : { unreachable: true, reason };
+  }
+
+  workers(): WorkerStatus[] {
+    return this.#restarts.map((restarts, index) => ({
+      index,
+      state: 'running',
+      restarts,
+      lastFault: restarts > 0 ? 'killed' : undefined,
+      counters: { received: 10n, transmitted: 9n, passed: 1n, dropped: 0n },
+    }));
+  }
+
+  async restartWorker(index: number): Promise<void> {
+    this.#restarts[index] = (this.#restarts[index] ?? 0) + 1;
+  }
+}
