@@ -33,7 +33,8 @@ function load(topology: Topology, address: string, seconds: number): Promise<num
     );
     child.once('close', () => {
       if (!result) reject(new Error(`the load generator said nothing: ${errors()}`));
-      else if (result.failed > 0) reject(new Error(`${result.failed} requests to ${address} failed: ${JSON.stringify(result.faults)}`));
+      else if (result.failed > 0)
+        reject(new Error(`${result.failed} requests to ${address} failed: ${JSON.stringify(result.faults)}`));
       else resolve(result.requestsPerSecond);
     });
   });
@@ -50,13 +51,29 @@ export async function benchHttp(rounds: number, seconds: number): Promise<Compar
     const lb = await Appliance.start(topology, 'lb', { workers: 1 });
     try {
       await startDecap(topology, 'a');
-      const server = topology.spawn('a', [process.execPath, built('demo/backend-server.js'), 'a', String(PORT)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+      const server = topology.spawn(
+        'a',
+        [process.execPath, built('demo/backend-server.js'), 'a', String(PORT)],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
       await new Promise((resolve) => server.stdout?.once('data', resolve));
       await lb.must('create', 'pool', 'web');
       await lb.must('create', 'backend', 'web/a', '--address', topology.host('a').address4);
-      await lb.must('create', 'vip', 'web', '--address', VIP, '--port', String(PORT), '--protocol', 'tcp', '--pool', 'web');
+      await lb.must(
+        'create',
+        'vip',
+        'web',
+        '--address',
+        VIP,
+        '--port',
+        String(PORT),
+        '--protocol',
+        'tcp',
+        '--pool',
+        'web',
+      );
       const series = await interleave(
         {
           'through the VIP': () => load(topology, VIP, seconds),

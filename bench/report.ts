@@ -31,7 +31,11 @@ export function spreadPercent(values: readonly number[]): number {
 }
 
 const figure = (value: number) =>
-  value >= 1000 ? Math.round(value).toLocaleString('en-US') : value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  value >= 1000
+    ? Math.round(value).toLocaleString('en-US')
+    : value >= 100
+      ? value.toFixed(0)
+      : value.toFixed(1);
 
 /** One comparison as aligned lines: median, spread, range, and the ratio to the baseline. */
 export function formatComparison({ title, unit, baseline, series, aim }: Comparison): string {
@@ -56,7 +60,10 @@ export function machine(): string {
   const kernel = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim();
   let commit = 'no commit';
   try {
-    commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    commit = execFileSync('git', ['describe', '--always', '--dirty'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     // An installed package has no repository; the figures are still worth printing.
   }

@@ -15,7 +15,7 @@ const LABELS: Readonly<Record<number, string>> = { 20: 'DEBUG', 30: 'INFO ', 40:
 const PLACED = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
 
 function valueText(value: unknown): string {
-  if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  if (typeof value === 'string') return /^[!#-<>-~]+$/.test(value) ? value : JSON.stringify(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if ('message' in value && typeof value.message === 'string') return JSON.stringify(value.message);
   return JSON.stringify(value);
@@ -24,11 +24,13 @@ function valueText(value: unknown): string {
 /** One line for people from one line of JSON: time, level, message, fields. */
 export function prettyLine(json: string): string {
   const entry = JSON.parse(json) as Record<string, unknown>;
-  const time = new Date(Number(entry.time)).toTimeString().slice(0, 8);
+  const time = new Date(String(entry.time)).toTimeString().slice(0, 8);
   const fields = Object.entries(entry)
     .filter(([name]) => !PLACED.has(name))
     .map(([name, value]) => ` ${name}=${valueText(value)}`);
-  return `${time} ${LABELS[Number(entry.level)] ?? entry.level} ${entry.msg}${fields.join('')}\n`;
+  // Neither a second line nor a terminal's control sequences come out of what was logged.
+  const message = String(entry.msg).replace(/\p{Cc}+/gu, ' ');
+  return `${time} ${LABELS[Number(entry.level)] ?? entry.level} ${message}${fields.join('')}\n`;
 }
 
 /** Field values that JSON cannot hold, as it can: 64-bit counters. */
@@ -48,7 +50,7 @@ export function createLog(level: LogLevel, sink: LogSink): Log {
       level,
       base: null,
       serializers: { error: pino.stdSerializers.err },
-      timestamp: pino.stdTimeFunctions.epochTime,
+      timestamp: pino.stdTimeFunctions.isoTime,
     },
     stream,
   );

@@ -133,7 +133,7 @@ function connectionFamilies(registry: Registry, { reconciler, datapath: { tables
     'gauge',
     {
       name: 'waggle_connections_tracked',
-      help: 'Connections in the tables, by backend. Counted at intervals.',
+      help: 'Entries of the connection tables, by backend: an upper bound of its connections. Counted at intervals.',
       labelNames: ['pool', 'backend'],
     },
     function* () {

@@ -38,19 +38,35 @@ export class Appliance {
   }
 
   /** Start on `host` and wait until the API answers. */
-  static async start(topology: Topology, host: string, options: { workers: number; flags?: readonly string[] }): Promise<Appliance> {
+  static async start(
+    topology: Topology,
+    host: string,
+    options: { workers: number; flags?: readonly string[] },
+  ): Promise<Appliance> {
     const folder = mkdtempSync(join(tmpdir(), 'waggle-'));
     const server = `unix:${join(folder, 'waggle.sock')}`;
     const { interface: device } = topology.host(host);
     const child = topology.spawn(
       host,
-      [process.execPath, WAGGLE, 'up', '--interface', device, '--workers', String(options.workers), '--listen', server, ...(options.flags ?? [])],
+      [
+        process.execPath,
+        WAGGLE,
+        'up',
+        '--interface',
+        device,
+        '--workers',
+        String(options.workers),
+        '--listen',
+        server,
+        ...(options.flags ?? []),
+      ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const appliance = new Appliance(child, folder, server);
     try {
       await until('the load balancer to answer', async () => {
-        if (child.exitCode !== null) throw new Error(`waggle up ended with status ${child.exitCode}:\n${appliance.log()}`);
+        if (child.exitCode !== null)
+          throw new Error(`waggle up ended with status ${child.exitCode}:\n${appliance.log()}`);
         return (await appliance.command('status')).status === 0;
       });
     } catch (error) {
@@ -74,7 +90,8 @@ export class Appliance {
   /** Run `waggle …`, which must succeed; gives its standard output. */
   async must(...args: string[]): Promise<string> {
     const result = await this.command(...args);
-    if (result.status !== 0) throw new Error(`waggle ${args.join(' ')}: status ${result.status}: ${result.stderr.trim()}`);
+    if (result.status !== 0)
+      throw new Error(`waggle ${args.join(' ')}: status ${result.status}: ${result.stderr.trim()}`);
     return result.stdout;
   }
 
@@ -103,7 +120,8 @@ export async function startDecap(topology: Topology, host: string): Promise<Chil
     said += chunk.toString();
   });
   await until(`decapsulation on ${host}`, () => {
-    if (child.exitCode !== null) throw new Error(`waggle decap on ${host} ended with status ${child.exitCode}:\n${errors()}`);
+    if (child.exitCode !== null)
+      throw new Error(`waggle decap on ${host} ended with status ${child.exitCode}:\n${errors()}`);
     return said.length > 0;
   });
   return child;

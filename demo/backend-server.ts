@@ -25,7 +25,8 @@ export interface BackendReport {
   readonly accepted: number;
   readonly open: number;
 }
-const report = () => process.stdout.write(`${JSON.stringify({ name, accepted, open } satisfies BackendReport)}\n`);
+const report = () =>
+  process.stdout.write(`${JSON.stringify({ name, accepted, open } satisfies BackendReport)}\n`);
 
 // The wildcard address: requests come for the VIPs on the loopback device, IPv4 and IPv6.
 server.listen(Number(port), '::', () => {

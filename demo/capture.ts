@@ -16,6 +16,7 @@ const PORT = 80;
 const VIP_NUMBER = 0;
 const RING = 0;
 const FLOWS_A_PHASE = 4000;
+const CONNECTIONS = 65_536;
 const NS_A_FRAME = 1000n;
 /** Of the outer IPv4 header: destination address, past the Ethernet header. */
 const OUTER_DESTINATION = 14 + 16;
@@ -29,7 +30,7 @@ interface Backend {
 
 /** Runs generated traffic through the balancer's own object, compiled, in this process. */
 class CaptureRun {
-  readonly #replay = new Replay({ object: balancerObject(), program: BALANCER_PROGRAM, engine: 'jit', lruEntries: 65_536 });
+  readonly #replay = new Replay({ object: balancerObject(), program: BALANCER_PROGRAM, engine: 'jit' });
   readonly #tables = new BalancerTables(this.#replay.maps);
   readonly #written: { input: FrameToWrite[]; output: FrameToWrite[] } = { input: [], output: [] };
   /** Backend that each flow went to first. */
@@ -42,6 +43,7 @@ class CaptureRun {
   unsent = 0;
 
   constructor() {
+    this.#tables.attachConnectionTables(this.#replay.host, 1, CONNECTIONS);
     this.#tables.setRouterMac(parseMac('02:00:00:00:00:fe'));
     this.#tables.putVip({ address: VIP, port: PORT, protocol: 'tcp' }, { flags: 0, number: VIP_NUMBER });
     this.#tables.putVipRing(VIP_NUMBER, RING);
@@ -67,8 +69,12 @@ class CaptureRun {
       const name = this.#send(this.#flows, TCP_SYN, '');
       if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
     }
-    const shares = this.#backends.map(({ name }) => `${name} ${(((counts.get(name) ?? 0) / FLOWS_A_PHASE) * 100).toFixed(1)} %`);
-    console.log(`  ${FLOWS_A_PHASE} new connections: ${shares.join('  ')}   ${dim(`${this.moved} of the older ones moved`)}`);
+    const shares = this.#backends.map(
+      ({ name }) => `${name} ${(((counts.get(name) ?? 0) / FLOWS_A_PHASE) * 100).toFixed(1)} %`,
+    );
+    console.log(
+      `  ${FLOWS_A_PHASE} new connections: ${shares.join('  ')}   ${dim(`${this.moved} of the older ones moved`)}`,
+    );
   }
 
   get served(): boolean {
@@ -85,7 +91,13 @@ class CaptureRun {
   }
 
   #writeRing(): void {
-    const next = buildRing(this.#backends.map(({ index, address, weight }) => ({ index, weight, address: parseIp(address).bytes })));
+    const next = buildRing(
+      this.#backends.map(({ index, address, weight }) => ({
+        index,
+        weight,
+        address: parseIp(address).bytes,
+      })),
+    );
     this.#tables.putRing(RING, next, this.#ring.length > 0 ? this.#ring : undefined);
     this.#ring = next;
   }
@@ -135,12 +147,16 @@ export function captureDemo(): boolean {
   step('a takes twice the share', () => run.weigh('a', 2));
   step('b is drained', () => run.weigh('b', 0));
   const { input, output } = run.save();
-  console.log(`\nCaptures of what went in and what came out, verdicts as comments (tcpdump -r, Wireshark):\n  ${input}\n  ${output}`);
+  console.log(
+    `\nCaptures of what went in and what came out, verdicts as comments (tcpdump -r, Wireshark):\n  ${input}\n  ${output}`,
+  );
   const passed = run.moved === 0 && run.unsent === 0 && run.served;
   console.log(
     passed
       ? green('Every packet was forwarded, no connection moved, every backend served.')
-      : red(`${run.unsent} packets not forwarded, ${run.moved} sent to another backend than the connection's first.`),
+      : red(
+          `${run.unsent} packets not forwarded, ${run.moved} sent to another backend than the connection's first.`,
+        ),
   );
   return passed;
 }

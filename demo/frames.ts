@@ -20,7 +20,12 @@ export interface Flow {
 
 /** Flow number `i` of a generated capture: clients in 198.18.0.0/15 (RFC 2544), one connection each. */
 export function flowOf(i: number, vip: IpAddress, vipPort: number): Flow {
-  return { client: parseIp(`198.18.${(i >> 8) & 0xff}.${i & 0xff}`), clientPort: 1024 + ((i * 7919) % 60_000), vip, vipPort };
+  return {
+    client: parseIp(`198.18.${(i >> 8) & 0xff}.${i & 0xff}`),
+    clientPort: 1024 + ((i * 7919) % 60_000),
+    vip,
+    vipPort,
+  };
 }
 
 /** An Ethernet frame with an IPv4 TCP segment from the client to the VIP, checksums filled in. */

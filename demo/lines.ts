@@ -2,7 +2,11 @@ import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /** Hand each JSON line that a child prints to `onValue`; other lines are passed to `onText`. */
-export function readJsonLines<T>(child: ChildProcess, onValue: (value: T) => void, onText: (line: string) => void): void {
+export function readJsonLines<T>(
+  child: ChildProcess,
+  onValue: (value: T) => void,
+  onText: (line: string) => void,
+): void {
   if (!child.stdout) throw new Error('the child has no standard output to read');
   createInterface({ input: child.stdout }).on('line', (line) => {
     if (!line.startsWith('{')) {

@@ -7,12 +7,15 @@ const MIN_SECONDS = 8;
 
 function secondsOf(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < MIN_SECONDS) throw new InvalidArgumentError(`a whole number from ${MIN_SECONDS} on`);
+  if (!Number.isInteger(value) || value < MIN_SECONDS)
+    throw new InvalidArgumentError(`a whole number from ${MIN_SECONDS} on`);
   return value;
 }
 
 const command = new Command('demo')
-  .description('Watch real HTTP connections being balanced; without root, the same program over a generated capture')
+  .description(
+    'Watch real HTTP connections being balanced; without root, the same program over a generated capture',
+  )
   .option('--seconds <n>', 'length of the load', secondsOf, 24)
   .option('--keep', 'leave everything running at the end, and print what to try', false)
   .option('--capture', 'the offline demo, even as root', false)
@@ -29,8 +32,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 try {
   const root = process.getuid?.() === 0;
-  if (!root) console.log('Not root: no network namespaces and no packet sockets, so the same program runs over a generated capture.');
-  const passed = root && !options.capture ? await networkDemo({ ...options, signal: abort.signal }) : await captureDemo();
+  if (!root)
+    console.log(
+      'Not root: no network namespaces and no packet sockets, so the same program runs over a generated capture.',
+    );
+  const passed =
+    root && !options.capture ? await networkDemo({ ...options, signal: abort.signal }) : await captureDemo();
   process.exitCode = passed ? 0 : 1;
 } catch (error) {
   if (abort.signal.aborted) process.exitCode = 130;

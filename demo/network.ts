@@ -1,4 +1,4 @@
-import { type Appliance, startDecap, built, Appliance as Lb } from './appliance.js';
+import { type Appliance, built, Appliance as Lb, startDecap } from './appliance.js';
 import type { BackendReport } from './backend-server.js';
 import { readJsonLines, tailOfErrors } from './lines.js';
 import type { LoadResult, LoadSample } from './load.js';
@@ -44,14 +44,27 @@ export interface NetworkDemoOptions {
 function script(seconds: number, addressOf: (name: string) => string): readonly Step[] {
   const at = (share: number) => Math.round(seconds * share);
   return [
-    { second: at(0.15), why: 'a fourth backend joins', command: ['create', 'backend', `${POOL}/d`, '--address', addressOf('d')] },
+    {
+      second: at(0.15),
+      why: 'a fourth backend joins',
+      command: ['create', 'backend', `${POOL}/d`, '--address', addressOf('d')],
+    },
     { second: at(0.35), why: 'a takes twice the share', command: ['weight', `${POOL}/a`, '2'] },
     { second: at(0.55), why: 'b takes no new connections', command: ['drain', 'backend', `${POOL}/b`] },
-    { second: at(0.75), why: 'a worker thread is killed; the pool replaces it', command: ['restart', 'worker', '1'] },
+    {
+      second: at(0.75),
+      why: 'a worker thread is killed; the pool replaces it',
+      command: ['restart', 'worker', '1'],
+    },
   ];
 }
 
-async function runCommand(lb: Appliance, view: LiveView, command: readonly string[], why: string): Promise<void> {
+async function runCommand(
+  lb: Appliance,
+  view: LiveView,
+  command: readonly string[],
+  why: string,
+): Promise<void> {
   view.say(`${bold(`$ waggle ${command.join(' ')}`)}  ${dim(`# ${why}`)}`);
   const output = (await lb.must(...command)).trim();
   if (output) view.say(output);
@@ -62,9 +75,13 @@ async function startBackends(topology: Topology, view: LiveView): Promise<void> 
   await Promise.all(
     BACKENDS.map(async ({ name }) => {
       await startDecap(topology, name);
-      const server = topology.spawn(name, [process.execPath, built('demo/backend-server.js'), name, String(PORT)], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
+      const server = topology.spawn(
+        name,
+        [process.execPath, built('demo/backend-server.js'), name, String(PORT)],
+        {
+          stdio: ['ignore', 'pipe', 'pipe'],
+        },
+      );
       const errors = tailOfErrors(server);
       await new Promise<void>((resolve, reject) => {
         readJsonLines<BackendReport>(
@@ -75,14 +92,21 @@ async function startBackends(topology: Topology, view: LiveView): Promise<void> 
           },
           (text) => view.say(text),
         );
-        server.once('exit', (status) => reject(new Error(`server ${name} ended with status ${status}: ${errors()}`)));
+        server.once('exit', (status) =>
+          reject(new Error(`server ${name} ended with status ${status}: ${errors()}`)),
+        );
       });
     }),
   );
 }
 
 /** Drive the load, running each step at its second; gives the result of the whole run. */
-function drive(topology: Topology, lb: Appliance, view: LiveView, options: NetworkDemoOptions): Promise<LoadResult> {
+function drive(
+  topology: Topology,
+  lb: Appliance,
+  view: LiveView,
+  options: NetworkDemoOptions,
+): Promise<LoadResult> {
   const steps = [...script(options.seconds, (name) => topology.host(name).address4)];
   const load = topology.spawn(
     'client',
@@ -133,15 +157,18 @@ async function summary(lb: Appliance, result: LoadResult): Promise<boolean> {
     `${result.requests.toLocaleString('en-US')} requests in ${result.seconds.toFixed(0)} s, ${Math.round(result.requestsPerSecond).toLocaleString('en-US')} a second, ` +
       `latency p50 ${result.latencyMs.p50} ms, p99 ${result.latencyMs.p99} ms, max ${result.latencyMs.max} ms`,
   );
-  console.log(
-    BACKENDS.map(({ name }) => `${name} ${(result.byBackend[name] ?? 0).toLocaleString('en-US')}`).join(', ') + ' requests by backend',
+  const served = BACKENDS.map(
+    ({ name }) => `${name} ${(result.byBackend[name] ?? 0).toLocaleString('en-US')}`,
   );
+  console.log(`${served.join(', ')} requests by backend`);
   for (const [kind, times] of Object.entries(result.faults)) console.log(red(`${times} × ${kind}`));
   for (const { name } of unserved) console.log(red(`backend ${name} served nothing`));
   const passed = result.failed === 0 && result.requests > 0 && unserved.length === 0;
   console.log(
     passed
-      ? green('0 failed requests while adding, re-weighting, draining and losing a worker; every backend served.')
+      ? green(
+          '0 failed requests while adding, re-weighting, draining and losing a worker; every backend served.',
+        )
       : red(`${result.failed} failed requests`),
   );
   return passed;
@@ -166,7 +193,9 @@ Ctrl-C ends it and removes everything.`);
  * @returns true when no request failed and every backend served
  */
 export async function networkDemo(options: NetworkDemoOptions): Promise<boolean> {
-  console.log(`A client, a load balancer with 2 workers and ${BACKENDS.length} backends, each in a network namespace of its own.`);
+  console.log(
+    `A client, a load balancer with 2 workers and ${BACKENDS.length} backends, each in a network namespace of its own.`,
+  );
   const topology = new Topology(`waggle-demo-${process.pid}`, HOSTS);
   const emergency = () => topology.close();
   process.once('exit', emergency);
@@ -177,7 +206,12 @@ export async function networkDemo(options: NetworkDemoOptions): Promise<boolean>
     await startBackends(topology, view);
     await runCommand(lb, view, ['create', 'pool', POOL], 'backends that serve the same thing');
     for (const { name } of BACKENDS.slice(0, 3)) {
-      await runCommand(lb, view, ['create', 'backend', `${POOL}/${name}`, '--address', topology.host(name).address4], 'a real server');
+      await runCommand(
+        lb,
+        view,
+        ['create', 'backend', `${POOL}/${name}`, '--address', topology.host(name).address4],
+        'a real server',
+      );
     }
     const flags = ['--address', VIP, '--port', String(PORT), '--protocol', 'tcp', '--pool', POOL];
     await runCommand(lb, view, ['create', 'vip', 'web', ...flags], 'the address that clients use');
@@ -186,11 +220,14 @@ export async function networkDemo(options: NetworkDemoOptions): Promise<boolean>
     const passed = await summary(lb, result);
     if (options.keep) {
       invite(topology, lb);
-      await new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }));
+      await new Promise<void>((resolve) =>
+        options.signal.addEventListener('abort', () => resolve(), { once: true }),
+      );
     }
     return passed;
   } catch (error) {
-    if (lb && !options.signal.aborted) console.error(`${dim('last words of the load balancer:')}\n${lb.log()}`);
+    if (lb && !options.signal.aborted)
+      console.error(`${dim('last words of the load balancer:')}\n${lb.log()}`);
     throw error;
   } finally {
     view.finish();

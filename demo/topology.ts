@@ -73,7 +73,20 @@ export class Topology {
     this.#addNamespace(namespace);
     this.hosts.set(spec.name, host);
     const port = `port${spec.number}`;
-    ip('-n', namespace, 'link', 'add', INTERFACE, 'type', 'veth', 'peer', 'name', port, 'netns', this.#segment);
+    ip(
+      '-n',
+      namespace,
+      'link',
+      'add',
+      INTERFACE,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      port,
+      'netns',
+      this.#segment,
+    );
     ip('-n', this.#segment, 'link', 'set', port, 'master', 'br0', 'mtu', String(spec.mtu), 'up');
     ip('-n', namespace, 'link', 'set', INTERFACE, 'mtu', String(spec.mtu), 'up');
     // veth hands over segments of up to 64 KiB without checksums; a real network does not.
@@ -81,9 +94,28 @@ export class Topology {
       [namespace, INTERFACE],
       [this.#segment, port],
     ] as const) {
-      execFileSync('ip', ['netns', 'exec', where, 'ethtool', '-K', device, 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
+      execFileSync(
+        'ip',
+        [
+          'netns',
+          'exec',
+          where,
+          'ethtool',
+          '-K',
+          device,
+          'tx',
+          'off',
+          'tso',
+          'off',
+          'gso',
+          'off',
+          'gro',
+          'off',
+        ],
+        {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        },
+      );
     }
     ip('-n', namespace, 'address', 'add', `${host.address4}/24`, 'dev', INTERFACE);
     ip('-n', namespace, 'address', 'add', `${host.address6}/64`, 'dev', INTERFACE, 'nodad');

@@ -61,7 +61,9 @@ export class LiveView {
       sample.failed === 0 ? green('failed 0') : red(`failed ${sample.failed}`),
     ].join('  ');
     if (!isTerminal) {
-      console.log(`${head}  ${shares.map((row) => `${row.name} ${(row.share * 100).toFixed(0)}%`).join(' ')}`);
+      console.log(
+        `${head}  ${shares.map((row) => `${row.name} ${(row.share * 100).toFixed(0)}%`).join(' ')}`,
+      );
       return;
     }
     this.#erase();

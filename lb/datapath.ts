@@ -1,17 +1,17 @@
 import { setFlagsFromString } from 'node:v8';
-import { balancerObject, BALANCER_PROGRAM } from './balancer/object.js';
+import { connectionTableSpec } from './balancer/connections.js';
+import { BALANCER_PROGRAM, type BalancerOptions, balancerObject, withOptions } from './balancer/object.js';
 import { BalancerTables, type VipKey } from './balancer/tables.js';
 import { decodeProgram } from './bpf/isa/codec.js';
 import { compileProgram } from './bpf/jit/compile.js';
-import { type ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
 import type { MapSpec } from './bpf/maps/map.js';
+import { type ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
 import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ObjectSpec } from './bpf/object/spec.js';
 import { checkStructure } from './bpf/verifier/structural.js';
 import { AfPacketEngine } from './engine/af-packet.js';
-import { connectionTableSpec } from './balancer/connections.js';
 import { CodedError } from './errors.js';
 import type { IpAddress } from './net/address.js';
 import { findNextHop, type NextHop } from './sys/netlink.js';
@@ -44,6 +44,12 @@ export class DatapathError extends CodedError<DatapathFault> {}
 
 export const MAX_WORKERS = 64;
 const MAX_CONNECTIONS = 2 ** 26;
+/** A frame of the usual MTU; longer ones need a link with room for the outer header. */
+const STANDARD_FRAME_BYTES = 1514;
+const ETHERNET_BYTES = 14;
+const OUTER_IPV6_BYTES = 40;
+/** Room in the arena for the constants of programs that are swapped in. */
+const SPARE_MAPS_BYTES = 2 ** 20;
 
 interface Program {
   readonly object: ObjectSpec;
@@ -71,7 +77,7 @@ function compile({ code }: Program, maps: readonly ArenaMapInfo[]): WebAssembly.
 
 /** Bytes that the object's maps and the workers' connection tables take. */
 function arenaBytes(object: ObjectSpec, tables: readonly MapSpec[], cpus: number): number {
-  return [...object.maps, ...tables].reduce((sum, spec) => sum + mapBytes(spec, cpus), 0);
+  return [...object.maps, ...tables].reduce((sum, spec) => sum + mapBytes(spec, cpus), SPARE_MAPS_BYTES);
 }
 
 /**
@@ -80,12 +86,19 @@ function arenaBytes(object: ObjectSpec, tables: readonly MapSpec[], cpus: number
  */
 export class Datapath {
   readonly tables: BalancerTables;
+  readonly #host: ArenaMaps;
   readonly #maps: ReadonlyMap<string, ArenaMap>;
   readonly #engine: AfPacketEngine;
 
-  private constructor(tables: BalancerTables, maps: ReadonlyMap<string, ArenaMap>, engine: AfPacketEngine) {
-    this.tables = tables;
+  private constructor(
+    host: ArenaMaps,
+    maps: ReadonlyMap<string, ArenaMap>,
+    tables: BalancerTables,
+    engine: AfPacketEngine,
+  ) {
+    this.#host = host;
     this.#maps = maps;
+    this.tables = tables;
     this.#engine = engine;
   }
 
@@ -96,7 +109,10 @@ export class Datapath {
   static async start(options: DatapathOptions): Promise<Datapath> {
     const { workers, connectionTableEntries: entries } = options;
     if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
-      throw new DatapathError({ code: 'DATAPATH_WORKERS', workers }, `workers: ${workers} is not within 1 to ${MAX_WORKERS}`);
+      throw new DatapathError(
+        { code: 'DATAPATH_WORKERS', workers },
+        `workers: ${workers} is not within 1 to ${MAX_WORKERS}`,
+      );
     }
     if (!Number.isInteger(entries) || entries < 1 || entries > MAX_CONNECTIONS) {
       throw new DatapathError(
@@ -105,7 +121,8 @@ export class Datapath {
       );
     }
     const link = AfPacketEngine.findLink(options.interface);
-    const program = programOf(options.object ? loadObject(options.object) : balancerObject());
+    const object = options.object ? loadObject(options.object) : balancerObject();
+    const program = programOf(withOptions(object, optionsFor(link)));
     const perWorker = Array.from({ length: workers }, (_, cpu) => connectionTableSpec(cpu, entries));
     const arena = Arena.create({
       workers,
@@ -116,7 +133,7 @@ export class Datapath {
     const maps = createMaps(program.object, host);
     const tables = new BalancerTables(maps);
     tables.attachConnectionTables(host, workers, entries);
-    const module = compile(program, infosOf(program.object, maps));
+    const module = compile(program, infosOf(program.object, maps, host));
     const engine = await AfPacketEngine.start({
       arena,
       link,
@@ -125,7 +142,7 @@ export class Datapath {
       recover: (cpu) => host.recover(cpu),
       log: options.log,
     });
-    return new Datapath(tables, maps, engine);
+    return new Datapath(host, maps, tables, engine);
   }
 
   /** The interface. */
@@ -165,8 +182,8 @@ export class Datapath {
    * @throws DatapathError where the object's maps are not those that are there; what runs goes on
    */
   swapProgram(object: Uint8Array): void {
-    const program = programOf(loadObject(object));
-    this.#engine.swapProgram(compile(program, infosOf(program.object, this.#maps)));
+    const program = programOf(withOptions(loadObject(object), optionsFor(this.link)));
+    this.#engine.swapProgram(compile(program, infosOf(program.object, this.#maps, this.#host)));
   }
 
   /** Stop the workers, and give everything back. Idempotent. */
@@ -176,12 +193,25 @@ export class Datapath {
   }
 }
 
-/** The live map of each map that an object refers to, in its order. */
-function infosOf(object: ObjectSpec, maps: ReadonlyMap<string, ArenaMap>): ArenaMapInfo[] {
-  return object.maps.map(({ name, keySize, valueSize, type }) => {
+/** What the object is told of the interface. */
+function optionsFor({ mtu }: DatapathLink): BalancerOptions {
+  // Where the link has room for it, as much as leaves in one piece with the longest outer header.
+  return { maxFrameBytes: Math.max(STANDARD_FRAME_BYTES, ETHERNET_BYTES + mtu - OUTER_IPV6_BYTES) };
+}
+
+/**
+ * The live map of each map that an object refers to, in its order. Its constants and variables are its own: they get
+ * a map where the ones that are there hold other content.
+ */
+function infosOf(object: ObjectSpec, maps: ReadonlyMap<string, ArenaMap>, host: ArenaMaps): ArenaMapInfo[] {
+  return object.maps.map((wanted) => {
+    const { name, keySize, valueSize, type, initial } = wanted;
     const map = maps.get(name);
     const { spec } = map ?? {};
-    if (map && spec && spec.keySize === keySize && spec.valueSize === valueSize && spec.type === type) return map.info;
+    if (initial !== undefined && !(spec?.initial && Buffer.from(spec.initial).equals(initial)))
+      return host.createMap(wanted).info;
+    if (map && spec && spec.keySize === keySize && spec.valueSize === valueSize && spec.type === type)
+      return map.info;
     const reason = `the object's map ${name} (${type}, keys of ${keySize} and values of ${valueSize} bytes) is not one of those that are there`;
     throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
   });

@@ -1,5 +1,11 @@
 /** The datapath's only door: what the control plane may use of it. */
-export { attachDecap, type Decap, type DecapCounters, DecapError, type DecapOptions } from './balancer/decap.js';
+export {
+  attachDecap,
+  type Decap,
+  type DecapCounters,
+  DecapError,
+  type DecapOptions,
+} from './balancer/decap.js';
 export { MAX_REALS, MAX_VIPS, RING_SIZE, VIP_FLAGS } from './balancer/schema.js';
 export {
   COUNTER_NAMES,
@@ -25,8 +31,8 @@ export {
   AddressError,
   formatIp,
   formatMac,
-  ipFromBytes,
   type IpAddress,
+  ipFromBytes,
   isLinkLocal,
   isLoopback,
   isMulticast,

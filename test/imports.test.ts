@@ -21,10 +21,18 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(ROOT, file), 'utf8');
-  return [...text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g)].map((match) => {
+  return [
+    ...text.matchAll(
+      /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
+    ),
+  ].map((match) => {
     const specifier = match[1] ?? match[2] ?? match[3] ?? '';
     const isPackage = !specifier.startsWith('.');
-    return { file, isPackage, target: isPackage ? specifier : normalize(join(dirname(file), specifier)).replace(/\.js$/, '') };
+    return {
+      file,
+      isPackage,
+      target: isPackage ? specifier : normalize(join(dirname(file), specifier)).replace(/\.js$/, ''),
+    };
   });
 }
 
@@ -33,7 +41,10 @@ const IMPORTS = FOLDERS.flatMap((folder) => sourceFiles(folder).flatMap(importsO
 const from = (prefix: string) => IMPORTS.filter(({ file }) => file.startsWith(prefix));
 const outside = (prefix: string, allowed: readonly string[]) =>
   from(prefix)
-    .filter(({ isPackage, target }) => !isPackage && !allowed.some((path) => target === path || target.startsWith(path)))
+    .filter(
+      ({ isPackage, target }) =>
+        !isPackage && !allowed.some((path) => target === path || target.startsWith(path)),
+    )
     .map(({ file, target }) => `${file} → ${target}`);
 
 it('finds the imports at all', () => {
@@ -48,8 +59,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'lb/bpf/': ['lb/bpf/', 'lb/errors', 'lb/net/checksum'],
   'lb/bpf/isa/': ['lb/bpf/isa/', 'lb/errors'],
   'lb/bpf/object/': ['lb/bpf/object/', 'lb/bpf/isa/', 'lb/bpf/maps/map', 'lb/errors'],
-  'lb/bpf/verifier/': ['lb/bpf/verifier/', 'lb/bpf/isa/', 'lb/bpf/object/', 'lb/bpf/helpers/prototypes', 'lb/errors'],
-  'lb/sys/': ['lb/sys/', 'lb/errors', 'lb/net/', 'lb/bpf/maps/map', 'lb/bpf/object/spec', 'lb/bpf/isa/', 'lb/bpf/engine/context'],
+  'lb/bpf/verifier/': [
+    'lb/bpf/verifier/',
+    'lb/bpf/isa/',
+    'lb/bpf/object/',
+    'lb/bpf/helpers/prototypes',
+    'lb/errors',
+  ],
+  'lb/sys/': [
+    'lb/sys/',
+    'lb/errors',
+    'lb/net/',
+    'lb/bpf/maps/map',
+    'lb/bpf/object/spec',
+    'lb/bpf/isa/',
+    'lb/bpf/engine/context',
+  ],
   'lb/io/': ['lb/io/', 'lb/sys/', 'lb/errors', 'lb/bpf/memory/'],
   'lb/worker/': ['lb/worker/', 'lb/io/', 'lb/bpf/', 'lb/sys/', 'lb/errors'],
   'lb/engine/': ['lb/engine/', 'lb/io/', 'lb/worker/', 'lb/bpf/', 'lb/sys/', 'lb/net/', 'lb/errors'],
@@ -78,7 +103,9 @@ for (const [name, places] of Object.entries(ONLY_IN)) {
   it(`${name} is imported only in ${places.join(', ')}`, () => {
     const wrong = IMPORTS.filter(
       ({ file, isPackage, target }) =>
-        isPackage && (target === name || target.startsWith(`${name}/`)) && !places.some((place) => file.startsWith(place)),
+        isPackage &&
+        (target === name || target.startsWith(`${name}/`)) &&
+        !places.some((place) => file.startsWith(place)),
     );
     expect(wrong.map(({ file }) => file)).toEqual([]);
   });

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = (name) => join(root, 'node_modules', '.bin', name);
-const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+const run = (command, args) =>
+  execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
 
 /** AssemblyScript modules: source, the TypeScript module that holds the bytes, the name of its constant. */
 const WASM_MODULES = [
@@ -19,8 +20,24 @@ function buildWasm() {
   for (const { entry, out, name } of WASM_MODULES) {
     const wasm = join(root, out.replace(/\.gen\.ts$/, '.wasm'));
     run(bin('asc'), [
-      entry, '-o', wasm, '-O3', '--runtime', 'stub', '--importMemory', '--sharedMemory', '--enable', 'threads,simd',
-      '--initialMemory', '2', '--maximumMemory', '65536', '--noAssert', '--use', 'abort=', '--noExportMemory',
+      entry,
+      '-o',
+      wasm,
+      '-O3',
+      '--runtime',
+      'stub',
+      '--importMemory',
+      '--sharedMemory',
+      '--enable',
+      'threads,simd',
+      '--initialMemory',
+      '2',
+      '--maximumMemory',
+      '65536',
+      '--noAssert',
+      '--use',
+      'abort=',
+      '--noExportMemory',
     ]);
     const base64 = readFileSync(wasm).toString('base64');
     rmSync(wasm);
@@ -36,9 +53,18 @@ function buildProto() {
   rmSync(join(root, out), { recursive: true, force: true });
   run(bin('proto-loader-gen-types'), [
     // -I takes every word up to the next flag.
-    '-I', 'proto', '--longs=String', '--enums=String', '--defaults', '--oneofs', '--grpcLib=@grpc/grpc-js',
-    '--importFileExtension=.js', `--outDir=${out}`,
-    'waggle/v1/resources.proto', 'waggle/v1/control.proto', 'waggle/v1/observe.proto',
+    '-I',
+    'proto',
+    '--longs=String',
+    '--enums=String',
+    '--defaults',
+    '--oneofs',
+    '--grpcLib=@grpc/grpc-js',
+    '--importFileExtension=.js',
+    `--outDir=${out}`,
+    'waggle/v1/resources.proto',
+    'waggle/v1/control.proto',
+    'waggle/v1/observe.proto',
   ]);
 }
 
@@ -56,7 +82,9 @@ const STEPS = { wasm: buildWasm, proto: buildProto, ts: buildTypeScript };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((step) => !(step in STEPS));
 if (unknown.length > 0 || !existsSync(bin('tsc'))) {
-  console.error(unknown.length > 0 ? `unknown step: ${unknown.join(', ')}` : 'node_modules is missing: run npm run setup');
+  console.error(
+    unknown.length > 0 ? `unknown step: ${unknown.join(', ')}` : 'node_modules is missing: run npm run setup',
+  );
   process.exit(1);
 }
 for (const step of wanted.length > 0 ? wanted : Object.keys(STEPS)) {

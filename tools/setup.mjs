@@ -18,11 +18,13 @@ const COMMANDS = {
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
   gcc: 'gcc',
+  make: 'make',
   'clang-19': 'clang-19',
+  'llvm-strip-19': 'llvm-19',
 };
 const NEEDED = {
   demo: ['ip', 'nft', 'ethtool'],
-  test: ['ip', 'nft', 'ethtool', 'tcpdump', 'clang-19'],
+  test: ['ip', 'nft', 'ethtool', 'tcpdump', 'make', 'clang-19', 'llvm-strip-19'],
   bench: ['ip', 'nft', 'ethtool', 'gcc'],
 };
 
@@ -53,27 +55,40 @@ function installDependencies() {
   const want = digest([readFileSync(join(root, 'package-lock.json')), process.versions.modules]);
   if (isDone(stamp, want)) return;
   say('installing npm dependencies (the lock file changed)');
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   if (result.status !== 0) fail('npm ci failed: see above; is the npm registry within reach?');
   writeFileSync(stamp, want);
 }
 
 const onPath = (command) =>
-  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((dir) => existsSync(join(dir, command)));
+  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((dir) =>
+    existsSync(join(dir, command)),
+  );
 
 function installPackages(purpose) {
   const missing = NEEDED[purpose].filter((command) => !onPath(command)).map((command) => COMMANDS[command]);
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0) {
-    say(`missing: ${missing.join(', ')}; not root, so they are not installed, and what needs them is left out`);
+    say(
+      `missing: ${missing.join(', ')}; not root, so they are not installed, and what needs them is left out`,
+    );
     return;
   }
-  if (!onPath('apt-get')) fail(`missing: ${missing.join(', ')}: install them with this system's package manager`);
+  if (!onPath('apt-get'))
+    fail(`missing: ${missing.join(', ')}: install them with this system's package manager`);
   say(`installing Debian packages: ${missing.join(' ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const apt = (...args) => spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
+  const apt = (...args) =>
+    spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], {
+      env,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }).status === 0;
   apt('update');
-  if (!apt('install', '-y', '--no-install-recommends', ...missing)) fail(`apt-get could not install ${missing.join(' ')}: see above`);
+  if (!apt('install', '-y', '--no-install-recommends', ...missing))
+    fail(`apt-get could not install ${missing.join(' ')}: see above`);
 }
 
 /** Files that the build reads, sorted. */
@@ -90,7 +105,8 @@ function sources() {
   for (const dir of ['lb', 'control-plane', 'programs/build', 'proto', 'bench', 'demo', 'tools']) {
     if (existsSync(join(root, dir))) walk(join(root, dir));
   }
-  for (const file of ['package-lock.json', 'package.json', 'tsconfig.json', 'tsconfig.build.json']) found.push(join(root, file));
+  for (const file of ['package-lock.json', 'package.json', 'tsconfig.json', 'tsconfig.build.json'])
+    found.push(join(root, file));
   return found.filter((path) => statSync(path).isFile()).sort();
 }
 
@@ -100,7 +116,10 @@ function build() {
   if (isDone(stamp, want)) return;
   say('building (sources changed)');
   try {
-    execFileSync(process.execPath, [join(root, 'tools', 'build.mjs')], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync(process.execPath, [join(root, 'tools', 'build.mjs')], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
   } catch {
     fail('the build failed: see above');
   }
@@ -110,7 +129,8 @@ function build() {
 
 const option = process.argv.indexOf('--for');
 const purpose = option < 0 ? undefined : process.argv[option + 1];
-if (purpose !== undefined && !(purpose in NEEDED)) fail(`--for ${purpose}: one of ${Object.keys(NEEDED).join(', ')}`);
+if (purpose !== undefined && !(purpose in NEEDED))
+  fail(`--for ${purpose}: one of ${Object.keys(NEEDED).join(', ')}`);
 checkNode();
 if (purpose) installPackages(purpose);
 installDependencies();

@@ -51,6 +51,6 @@ export const BACKEND_COLUMNS: readonly Column<Backend__Output>[] = [
   { title: 'WEIGHT', value: ({ weight }) => String(weight ?? 1), align: 'right' },
   { title: 'STATE', value: backendState },
   { title: 'SHARE', value: ({ status }) => percent(status?.tableShare ?? 0), align: 'right' },
-  { title: 'CONNECTIONS', value: ({ status }) => count(status?.trackedFlows), align: 'right' },
+  { title: 'FLOWS', value: ({ status }) => count(status?.trackedFlows), align: 'right' },
   { title: 'NEXT HOP', value: nextHop },
 ];

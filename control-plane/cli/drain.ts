@@ -13,7 +13,7 @@ const VERBS = {
     done: (name: string, { status }: Backend__Output) =>
       status?.drained
         ? `backend ${name} is drained: no connection is left`
-        : `backend ${name} is draining: ${count(status?.trackedFlows)} connections are left`,
+        : `backend ${name} is draining: at most ${count(status?.trackedFlows)} connections are left`,
   },
   undrain: {
     method: 'UndrainBackend',

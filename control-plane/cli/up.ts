@@ -4,8 +4,8 @@ import { wholeNumber } from './arguments.js';
 import { requiredOption } from './required.js';
 
 /** Workers that the datapath can have. */
-const MAX_WORKERS = 127;
-const MAX_CONNECTIONS = 64_000_000;
+export const MAX_WORKERS = 64;
+export const MAX_CONNECTIONS = 64_000_000;
 const DEFAULT_CONNECTIONS = 262_144;
 export const DEFAULT_LISTEN = '127.0.0.1:9443';
 

@@ -11,7 +11,7 @@ import {
 import { MAX_ADDRESS_COUNT } from '../state/backends.js';
 import type { Change } from '../state/changes.js';
 import { Numbers, RealIndices } from '../state/ids.js';
-import { type Backend, backendAddresses, type DesiredState } from '../state/model.js';
+import { type Backend, backendAddresses, backendName, type DesiredState } from '../state/model.js';
 import type { Store } from '../state/store.js';
 import { TableWriter } from './apply.js';
 import { FlowCensus } from './census.js';
@@ -152,6 +152,11 @@ export class Reconciler {
     }
     this.store.commit(draft);
     this.#activeRevision = draft.revision;
+    this.#log('info', 'configuration changed', {
+      revision: draft.revision,
+      change: change.kind,
+      name: nameOf(change),
+    });
     await this.#unprotect(keysOnlyIn(before, draft));
     return draft;
   }
@@ -232,6 +237,12 @@ export class Reconciler {
     this.#rings.retain(poolsInUse(state));
     this.#vips.retain(new Set(state.vips.keys()));
   }
+}
+
+/** What a change is about, for the log. */
+function nameOf(change: Change): string {
+  if ('name' in change) return change.name;
+  return change.kind === 'create-backend' ? backendName(change.pool, change.id) : change.id;
 }
 
 function keysOnlyIn(state: DesiredState, other: DesiredState): VipKey[] {

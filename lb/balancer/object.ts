@@ -3,7 +3,7 @@ import { loadObject } from '../bpf/object/load.js';
 import type { ObjectSpec } from '../bpf/object/spec.js';
 
 /** Objects that are built from programs/ and shipped with the package. */
-const OBJECTS = { balancer: 'balancer.bpf.o', decap: 'decap.bpf.o' } as const;
+const OBJECTS = { balancer: 'balancer.bpf.o', decap: 'decap.bpf.o', bench: 'bench.bpf.o' } as const;
 export type ObjectName = keyof typeof OBJECTS;
 
 /** Name of the balancer's program, and of the backend's. */

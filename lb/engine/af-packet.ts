@@ -5,6 +5,7 @@ import { SysError } from '../sys/libc.js';
 import { findLink, type LinkInfo } from '../sys/socket.js';
 import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
 import { type GuardedVip, HostStackGuard } from './host-stack.js';
+import { InterfaceClaim } from './interface-claim.js';
 import { ReceiveOffloads } from './receive-offloads.js';
 
 export interface AfPacketOptions {
@@ -25,6 +26,16 @@ export type AfPacketFault =
 
 /** The engine cannot run on that interface, or not with these rights. */
 export class AfPacketError extends CodedError<AfPacketFault> {}
+
+/** What a running engine holds, in the order of its start. */
+interface Parts {
+  readonly claim: InterfaceClaim;
+  readonly link: LinkInfo;
+  readonly sockets: AfPacketSockets;
+  readonly guard: HostStackGuard;
+  readonly offloads: ReceiveOffloads;
+  readonly pool: WorkerPool;
+}
 
 const DENIED = ['EPERM', 'EACCES'];
 
@@ -53,24 +64,14 @@ function openSockets(arena: Arena, link: LinkInfo, workers: number): AfPacketSoc
  * is nothing to do, since a tap sees a copy; the host's stack is kept from VIP traffic by a guard.
  */
 export class AfPacketEngine {
-  readonly link: LinkInfo;
-  readonly #sockets: AfPacketSockets;
-  readonly #offloads: ReceiveOffloads;
-  readonly #guard: HostStackGuard;
-  readonly #pool: WorkerPool;
+  readonly #parts: Parts;
 
-  private constructor(
-    link: LinkInfo,
-    sockets: AfPacketSockets,
-    offloads: ReceiveOffloads,
-    guard: HostStackGuard,
-    pool: WorkerPool,
-  ) {
-    this.link = link;
-    this.#sockets = sockets;
-    this.#offloads = offloads;
-    this.#guard = guard;
-    this.#pool = pool;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get link(): LinkInfo {
+    return this.#parts.link;
   }
 
   /** @throws AfPacketError ENGINE_NO_INTERFACE, ENGINE_INTERFACE_DOWN */
@@ -99,8 +100,10 @@ export class AfPacketEngine {
    */
   static async start(options: AfPacketOptions): Promise<AfPacketEngine> {
     const { arena, link, workers, log } = options;
-    const undo: (() => void)[] = [];
+    const undo: (() => void | Promise<void>)[] = [];
     try {
+      const claim = await InterfaceClaim.take(link.name);
+      undo.push(() => claim.release());
       const sockets = openSockets(arena, link, workers);
       undo.push(() => sockets.close());
       const guard = new HostStackGuard(link.name);
@@ -117,39 +120,42 @@ export class AfPacketEngine {
         });
       }
       const pool = await WorkerPool.start({ ...options, sockets, ifindex: link.index });
+      undo.push(() => pool.stop());
       sockets.start(link.index);
-      return new AfPacketEngine(link, sockets, offloads, guard, pool);
+      return new AfPacketEngine({ claim, link, sockets, offloads, guard, pool });
     } catch (error) {
-      for (const step of undo.reverse()) step();
+      for (const step of undo.reverse()) await step();
       throw error;
     }
   }
 
   protect(vip: GuardedVip): void {
-    this.#guard.protect(vip);
+    this.#parts.guard.protect(vip);
   }
 
   unprotect(vip: GuardedVip): void {
-    this.#guard.unprotect(vip);
+    this.#parts.guard.unprotect(vip);
   }
 
   workers(): WorkerStatus[] {
-    return this.#pool.workers();
+    return this.#parts.pool.workers();
   }
 
   async kill(worker: number): Promise<void> {
-    await this.#pool.kill(worker, 'killed on request');
+    await this.#parts.pool.kill(worker, 'killed on request');
   }
 
   swapProgram(program: WebAssembly.Module): void {
-    this.#pool.swapProgram(program);
+    this.#parts.pool.swapProgram(program);
   }
 
   /** Idempotent. */
   async stop(): Promise<void> {
-    await this.#pool.stop();
-    this.#sockets.close();
-    this.#offloads.restore();
-    this.#guard.close();
+    const { claim, sockets, guard, offloads, pool } = this.#parts;
+    await pool.stop();
+    offloads.restore();
+    guard.close();
+    sockets.close();
+    await claim.release();
   }
 }

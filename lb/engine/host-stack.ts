@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { CodedError } from '../errors.js';
+import { isLocalAddress } from '../sys/netlink.js';
 import { formatIp, type IpAddress, parseIp, sameIp } from '../net/address.js';
 
 /** What the guard needs of a VIP; port 0 is every port. */
@@ -12,18 +13,19 @@ export interface GuardedVip {
 }
 
 export type HostStackFault =
-  | { readonly code: 'HOST_VIP_IS_LOCAL'; readonly address: string; readonly device: string }
+  | { readonly code: 'HOST_VIP_IS_LOCAL'; readonly address: string; readonly device: string | undefined }
   | { readonly code: 'HOST_GUARD_MISSING'; readonly reason: string }
   | { readonly code: 'HOST_GUARD_WRITE'; readonly reason: string };
 
 /** The host's stack and a VIP would both answer. */
 export class HostStackError extends CodedError<HostStackFault> {}
 
-/** Addresses of this host by the device that holds them. */
-function localAddresses(): { device: string; address: IpAddress }[] {
-  return Object.entries(networkInterfaces()).flatMap(([device, entries = []]) =>
-    entries.map(({ address }) => ({ device, address: parseIp(address.replace(/%.*$/, '')) })),
+/** The device of this host that has the address, up or not. */
+function localDevice(wanted: IpAddress): string | undefined {
+  const found = Object.entries(networkInterfaces()).find(([, entries = []]) =>
+    entries.some(({ address }) => sameIp(parseIp(address.replace(/%.*$/, '')), wanted)),
   );
+  return found?.[0];
 }
 
 /** True where the kernel would forward what comes in by the interface. */
@@ -67,12 +69,16 @@ ${set('vip4', 'ipv4_addr . inet_proto . inet_service')}
 ${set('vip6', 'ipv6_addr . inet_proto . inet_service')}
 ${set('any4', 'ipv4_addr . inet_proto')}
 ${set('any6', 'ipv6_addr . inet_proto')}
+${set('address4', 'ipv4_addr')}
+${set('address6', 'ipv6_addr')}
   chain ingress {
     type filter hook ingress device "${device}" priority -450; policy accept;
     ip daddr . meta l4proto . th dport @vip4 counter drop
     ip6 daddr . meta l4proto . th dport @vip6 counter drop
     ip daddr . meta l4proto @any4 counter drop
     ip6 daddr . meta l4proto @any6 counter drop
+    ip frag-off & 0x1fff != 0 ip daddr @address4 counter drop
+    exthdr frag exists ip6 daddr @address6 counter drop
   }
 }
 `;
@@ -87,6 +93,8 @@ export class HostStackGuard {
   readonly #table: string;
   /** Why there is no table; VIPs are then not guarded, which is harmless where nothing is forwarded. */
   readonly missing: string | undefined;
+  /** VIPs on each address: what is left of a fragmented packet has no port to tell them by. */
+  readonly #vipsOn = new Map<string, number>();
   #isClosed = false;
 
   /**
@@ -110,12 +118,13 @@ export class HostStackGuard {
    * @throws HostStackError HOST_VIP_IS_LOCAL, HOST_GUARD_WRITE
    */
   protect(vip: GuardedVip): void {
-    const owner = localAddresses().find(({ address }) => sameIp(address, vip.address));
-    if (owner) {
-      const text = formatIp(vip.address);
+    const text = formatIp(vip.address);
+    const device = localDevice(vip.address);
+    if (device !== undefined || isLocalAddress(vip.address)) {
+      const where = device === undefined ? 'by a route of type local' : `on ${device}`;
       throw new HostStackError(
-        { code: 'HOST_VIP_IS_LOCAL', address: text, device: owner.device },
-        `${text} is an address of this host (on ${owner.device}): the host would answer for the VIP; remove it there, or choose another`,
+        { code: 'HOST_VIP_IS_LOCAL', address: text, device },
+        `${text} is an address of this host (${where}): the host would answer for the VIP; remove it there, or choose another`,
       );
     }
     this.#change('add', vip);
@@ -136,11 +145,21 @@ export class HostStackGuard {
   #change(verb: 'add' | 'delete', vip: GuardedVip): void {
     if (this.missing !== undefined) return;
     const { set, element } = elementOf(vip);
-    const reason = nft(`${verb} element netdev ${this.#table} ${set} { ${element} }`);
-    if (reason === undefined) return;
-    throw new HostStackError(
-      { code: 'HOST_GUARD_WRITE', reason },
-      `nftables on ${this.#device} refused to ${verb} ${element}: ${reason}`,
-    );
+    const address = formatIp(vip.address);
+    const before = this.#vipsOn.get(address) ?? 0;
+    const after = before + (verb === 'add' ? 1 : -1);
+    const isAddressChanged = (before === 0) !== (after === 0);
+    const script = [
+      `${verb} element netdev ${this.#table} ${set} { ${element} }`,
+      ...(isAddressChanged ? [`${verb} element netdev ${this.#table} address${vip.address.family} { ${address} }`] : []),
+    ];
+    const reason = nft(script.join('\n'));
+    if (reason !== undefined) {
+      throw new HostStackError(
+        { code: 'HOST_GUARD_WRITE', reason },
+        `nftables on ${this.#device} refused to ${verb} ${element}: ${reason}`,
+      );
+    }
+    this.#vipsOn.set(address, after);
   }
 }

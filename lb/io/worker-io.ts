@@ -15,10 +15,11 @@ import {
   lastErrno,
   libc,
   MSG_DONTWAIT,
+  POLLERR,
   POLLIN,
   POLLOUT,
 } from '../sys/libc.js';
-import { RingStatistics } from '../sys/socket.js';
+import { RingStatistics, takeSocketError } from '../sys/socket.js';
 
 /** Why the kernel did not take a frame. */
 export type SendFaultKind = 'queue-full' | 'too-long' | 'refused';
@@ -28,6 +29,8 @@ export class WorkerIo {
   readonly #receiver: number;
   readonly #sender: number;
   readonly #statistics = new RingStatistics();
+  /** revents of the receiver's struct pollfd. */
+  readonly #received: Int16Array;
   readonly #receivePoll: bigint;
   readonly #sendPoll: bigint;
   readonly #timespec: bigint;
@@ -47,6 +50,7 @@ export class WorkerIo {
     polls.setInt16(4, POLLIN, true);
     polls.setInt32(8, sender, true);
     polls.setInt16(12, POLLOUT, true);
+    this.#received = new Int16Array(memory.buffer, block + CPU_SCRATCH + 6, 1);
     const address = options.base + BigInt(block);
     this.#receivePoll = address + BigInt(CPU_SCRATCH);
     this.#sendPoll = this.#receivePoll + 8n;
@@ -54,9 +58,20 @@ export class WorkerIo {
     this.#messages = Array.from({ length: MMSG_CAPACITY }, (_, i) => address + BigInt(CPU_MMSGHDRS + i * MMSGHDR_BYTES));
   }
 
-  /** Wait for a frame; false when none came in time. */
+  /** Wait for a frame; false when none came in time, or the socket has an error to take. */
   wait(timeoutMs: number): boolean {
-    return libc().poll(this.#receivePoll, 1, timeoutMs) > 0;
+    return libc().poll(this.#receivePoll, 1, timeoutMs) > 0 && (this.#received[0]! & POLLIN) !== 0;
+  }
+
+  /**
+   * The error that made `wait` return at once, such as ENETDOWN when the link went down; undefined where it did not.
+   * It stays on the socket until it is taken; the socket receives again when the link is up again.
+   */
+  takeError(): string | undefined {
+    if ((this.#received[0]! & POLLERR) === 0) return undefined;
+    this.#received[0] = 0;
+    const errno = takeSocketError(this.#receiver);
+    return errno === 0 ? undefined : errnoName(errno);
   }
 
   /** Write the monotonic clock to CPU_TIMESPEC. */

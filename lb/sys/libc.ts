@@ -79,4 +79,5 @@ export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const POLLERR = 8;
 export const MSG_DONTWAIT = 0x40;

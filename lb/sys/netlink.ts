@@ -155,6 +155,12 @@ export type NextHop =
   | { readonly pending: true; readonly via: IpAddress }
   | { readonly unreachable: true; readonly reason: string };
 
+/** Whether the kernel takes packets for an address as its own: of an interface, or by a route of type local. */
+export function isLocalAddress(address: IpAddress): boolean {
+  const route = findRoute(address);
+  return 'type' in route && route.type === RTN_LOCAL;
+}
+
 const unreachable = (reason: string): NextHop => ({ unreachable: true, reason });
 
 /**

@@ -8,6 +8,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const ETH_P_ALL = 0x0003;
 
 const SOL_SOCKET = 1;
+const SO_ERROR = 4;
 const SO_SNDBUFFORCE = 32;
 const SOL_PACKET = 263;
 
@@ -136,6 +137,13 @@ export class RingStatistics {
     if (libc().getsockopt(fd, SOL_PACKET, PACKET.STATISTICS, this.#value, this.#length) < 0) return 0;
     return this.#view.getUint32(4, true);
   }
+}
+
+/** Errno that waits on a socket (its link went down), which this call clears; 0 where there is none. */
+export function takeSocketError(fd: number): number {
+  const value = words(0);
+  libc().getsockopt(fd, SOL_SOCKET, SO_ERROR, value, words(value.length));
+  return new DataView(value.buffer).getUint32(0, true);
 }
 
 /** What is to be known of a network interface. */

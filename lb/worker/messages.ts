@@ -20,9 +20,10 @@ export interface SwapMessage {
   readonly generation: number;
 }
 
-/** Worker → pool: the kernel refused to send, with an errno that was not seen before. */
-export interface SendFault {
-  readonly kind: 'send-fault';
+/** Worker → pool: the kernel refused to send, or took the link away. */
+export interface IoFault {
+  readonly kind: 'io-fault';
+  readonly what: 'send' | 'receive';
   readonly errno: string;
 }
 

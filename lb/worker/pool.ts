@@ -4,6 +4,7 @@ import {
   COMMAND_RUN,
   COMMAND_STOP,
   CPU_COMMAND,
+  CPU_HEARTBEAT,
   CPU_PROGRAM_GENERATION,
   CPU_PUMP,
   CPU_STATE,
@@ -11,7 +12,7 @@ import {
 import type { AfPacketSockets } from '../io/af-packet.js';
 import { CounterCells, type WorkerCounter } from './counters.js';
 import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from './layout.js';
-import { type SendFault, type SwapMessage, WORKER_STATE, type WorkerData } from './messages.js';
+import { type IoFault, type SwapMessage, WORKER_STATE, type WorkerData } from './messages.js';
 import { pumpWasm } from './pump-wasm.gen.js';
 
 /** Something that happened to a worker, for the log. */
@@ -47,6 +48,9 @@ const MAX_BACKOFF_MS = 2000;
 const STABLE_MS = 10_000;
 const START_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 1000;
+/** A worker whose heartbeat stands still for so long hangs, ms; a look takes at most a tenth of a second. */
+const HANG_MS = 5000;
+const WATCH_MS = 1000;
 
 interface Member {
   readonly index: number;
@@ -58,6 +62,9 @@ interface Member {
   lastFault: string | undefined;
   backoffMs: number;
   startedMs: number;
+  /** Heartbeat as it was last seen to change, and when. */
+  heartbeat: number;
+  heartbeatMs: number;
   /** Set by `kill`: the end that follows was wanted. */
   killedWhy: string | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -72,6 +79,7 @@ export class WorkerPool {
   #program: WebAssembly.Module;
   #generation = 1;
   #isStopping = false;
+  readonly #watch: NodeJS.Timeout;
 
   private constructor(options: WorkerPoolOptions) {
     this.#options = options;
@@ -90,9 +98,13 @@ export class WorkerPool {
       lastFault: undefined,
       backoffMs: FIRST_BACKOFF_MS,
       startedMs: 0,
+      heartbeat: 0,
+      heartbeatMs: 0,
       killedWhy: undefined,
       timer: undefined,
     }));
+    this.#watch = setInterval(() => this.#killHanging(), WATCH_MS);
+    this.#watch.unref();
   }
 
   /**
@@ -153,6 +165,7 @@ export class WorkerPool {
   /** End the threads: after their batch, and by force when one does not answer. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    clearInterval(this.#watch);
     await Promise.all(
       this.#members.map(async (member) => {
         clearTimeout(member.timer);
@@ -191,17 +204,32 @@ export class WorkerPool {
     member.thread = thread;
     member.killedWhy = undefined;
     member.startedMs = performance.now();
+    member.heartbeatMs = member.startedMs;
     let fault: string | undefined;
     thread.on('online', () => {
       member.state = 'running';
     });
-    thread.on('message', ({ errno }: SendFault) => {
-      this.#options.log('warn', 'the kernel refused to send a frame', { worker: member.index, errno });
+    thread.on('message', ({ what, errno }: IoFault) => {
+      const message = what === 'send' ? 'the kernel refused to send a frame' : 'the interface stopped receiving';
+      this.#options.log('warn', message, { worker: member.index, errno });
     });
     thread.on('error', (error) => {
       fault = error instanceof Error ? error.message : String(error);
     });
     thread.on('exit', (status) => this.#onExit(member, fault ?? `the thread ended with status ${status}`));
+  }
+
+  #killHanging(): void {
+    const nowMs = performance.now();
+    for (const member of this.#members) {
+      const heartbeat = Atomics.load(this.#words, (member.block + CPU_HEARTBEAT) / 4);
+      if (heartbeat !== member.heartbeat || !member.thread) {
+        member.heartbeat = heartbeat;
+        member.heartbeatMs = nowMs;
+      } else if (nowMs - member.heartbeatMs > HANG_MS) {
+        void this.kill(member.index, `no sign of life for ${HANG_MS / 1000} s`);
+      }
+    }
   }
 
   #onExit(member: Member, fault: string): void {

@@ -16,7 +16,7 @@ import {
   COUNTER_SEND_TOO_LONG,
   COUNTER_WAKEUPS,
 } from './layout.js';
-import { WORKER_STATE, type WorkerData } from './messages.js';
+import { type IoFault, WORKER_STATE, type WorkerData } from './messages.js';
 
 /** Frames of a round. Small enough that headers and frames stay in the cache from receiving to sending. */
 const BATCH_FRAMES = 64;
@@ -26,8 +26,8 @@ const WAIT_MS = 100;
 const SEND_WAIT_MS = 2;
 /** Rounds between two looks at the command and the program's generation while frames keep coming. */
 const ROUNDS_A_LOOK = 256;
-/** Looks between two readings of the kernel's statistics of the ring. */
-const LOOKS_A_STATISTICS = 64;
+/** Between two readings of the kernel's statistics of the ring, ms. */
+const STATISTICS_MS = 1000;
 
 const SEND_FAULT_COUNTERS: Readonly<Record<SendFaultKind, number>> = {
   'queue-full': COUNTER_SEND_QUEUE_FULL,
@@ -55,16 +55,16 @@ export class Worker {
   readonly #runtime: Runtime;
   readonly #words: Int32Array;
   readonly #io: WorkerIo;
-  readonly #onSendFault: (errno: string) => void;
+  readonly #onFault: (what: IoFault['what'], errno: string) => void;
   readonly #seenFaults = new Set<number>();
   #pump: Pump;
   #generation: number;
-  #looks = 0;
+  #statisticsMs = 0;
 
-  /** @param onSendFault told the name of each errno of sending once */
-  constructor(data: WorkerData, onSendFault: (errno: string) => void) {
+  /** @param onFault told of each error of the receiving socket, and once of each errno of sending */
+  constructor(data: WorkerData, onFault: (what: IoFault['what'], errno: string) => void) {
     this.#data = data;
-    this.#onSendFault = onSendFault;
+    this.#onFault = onFault;
     this.#runtime = instantiateRuntime(data.memory, data.cpu);
     const block = Number(this.#runtime.env.block.value) >>> 0;
     this.#words = new Int32Array(data.memory.buffer, block, CPU_BLOCK_BYTES / 4);
@@ -94,7 +94,11 @@ export class Worker {
       if (this.#pump.isReady() === 0) {
         const isFrame = this.#io.wait(WAIT_MS);
         this.#pump.add(COUNTER_WAKEUPS, 1);
-        if (!isFrame) return true;
+        if (!isFrame) {
+          const errno = this.#io.takeError();
+          if (errno !== undefined) this.#onFault('receive', errno);
+          return true;
+        }
       }
       for (let round = 0; round < ROUNDS_A_LOOK; round++) {
         this.#round();
@@ -120,8 +124,10 @@ export class Worker {
 
   #look(): void {
     Atomics.add(this.#words, CPU_HEARTBEAT / 4, 1);
-    this.#looks += 1;
-    if (this.#looks % LOOKS_A_STATISTICS === 0) this.#readStatistics();
+    const nowMs = performance.now();
+    if (nowMs - this.#statisticsMs < STATISTICS_MS) return;
+    this.#statisticsMs = nowMs;
+    this.#readStatistics();
   }
 
   #readStatistics(): void {
@@ -159,6 +165,6 @@ export class Worker {
     this.#pump.add(SEND_FAULT_COUNTERS[kind], 1);
     if (this.#seenFaults.has(errno)) return;
     this.#seenFaults.add(errno);
-    this.#onSendFault(name);
+    this.#onFault('send', name);
   }
 }

@@ -20,9 +20,8 @@ const file = corpus && join(corpus, 'isa', 'conformance.json');
 const cases = file ? (JSON.parse(readFileSync(file, 'utf8')) as readonly Case[]) : [];
 const title = file ? '' : ' (needs WAGGLE_CORPUS, the folder of the corpus)';
 
-it.skipIf(!file)(`the conformance corpus is there${title}`, () => expect(cases.length).toBeGreaterThan(100));
-
 describe.each(ENGINES)('conformance corpus on the %s', (engine) => {
+  it.skipIf(!file)(`has cases to run${title}`, () => expect(cases.length).toBeGreaterThan(100));
   it.each(cases)('$name (v$cpu, $groups)', ({ program, memory, expected, expected_error }) => {
     const run = () => runProgram(engine, decodeProgram(fromHex(program)), fromHex(memory));
     if (expected_error !== null) expect(run).toThrow();

@@ -29,10 +29,21 @@ export class Bed {
     readonly backends: readonly string[],
   ) {}
 
-  static async start(options: { backends: number; workers: number; flags?: readonly string[] }): Promise<Bed> {
-    const backends = Array.from({ length: options.backends }, (_, i) => String.fromCharCode('a'.charCodeAt(0) + i));
+  static async start(options: {
+    backends: number;
+    workers: number;
+    flags?: readonly string[];
+  }): Promise<Bed> {
+    const backends = Array.from({ length: options.backends }, (_, i) =>
+      String.fromCharCode('a'.charCodeAt(0) + i),
+    );
     const hosts: HostSpec[] = [
-      { name: 'client', number: 1, mtu: 1500, routes: { [`${VIP4}/32`]: LB_NUMBER, [`${VIP6}/128`]: LB_NUMBER } },
+      {
+        name: 'client',
+        number: 1,
+        mtu: 1500,
+        routes: { [`${VIP4}/32`]: LB_NUMBER, [`${VIP6}/128`]: LB_NUMBER },
+      },
       { name: 'lb', number: LB_NUMBER, mtu: FABRIC_MTU },
       ...backends.map((name, i) => ({ name, number: 11 + i, mtu: FABRIC_MTU, loopback: [VIP4, VIP6] })),
     ];
@@ -43,9 +54,13 @@ export class Bed {
       await Promise.all(
         backends.map(async (name) => {
           await startDecap(topology, name);
-          const server = topology.spawn(name, [process.execPath, SERVER_SCRIPT, name, String(PORT), VIP4, VIP6], {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          });
+          const server = topology.spawn(
+            name,
+            [process.execPath, SERVER_SCRIPT, name, String(PORT), VIP4, VIP6],
+            {
+              stdio: ['ignore', 'pipe', 'inherit'],
+            },
+          );
           let ready = false;
           server.stdout?.on('data', () => {
             ready = true;
@@ -61,16 +76,41 @@ export class Bed {
   }
 
   /** Create a pool of backends by IPv4 (4) or IPv6 (6) address and a VIP for it. */
-  async serve(options: { id: string; vip: string; protocol: 'tcp' | 'udp'; port?: number; backends: readonly string[]; family: 4 | 6 }): Promise<void> {
+  async serve(options: {
+    id: string;
+    vip: string;
+    protocol: 'tcp' | 'udp';
+    port?: number;
+    backends: readonly string[];
+    family: 4 | 6;
+  }): Promise<void> {
     await this.lb.must('create', 'pool', options.id);
     for (const name of options.backends) await this.addBackend(options.id, name, options.family);
     const port = String(options.port ?? PORT);
-    await this.lb.must('create', 'vip', options.id, '--address', options.vip, '--port', port, '--protocol', options.protocol, '--pool', options.id);
+    await this.lb.must(
+      'create',
+      'vip',
+      options.id,
+      '--address',
+      options.vip,
+      '--port',
+      port,
+      '--protocol',
+      options.protocol,
+      '--pool',
+      options.id,
+    );
   }
 
   async addBackend(pool: string, name: string, family: 4 | 6): Promise<void> {
     const host = this.topology.host(name);
-    await this.lb.must('create', 'backend', `${pool}/${name}`, '--address', family === 4 ? host.address4 : host.address6);
+    await this.lb.must(
+      'create',
+      'backend',
+      `${pool}/${name}`,
+      '--address',
+      family === 4 ? host.address4 : host.address6,
+    );
   }
 
   /** Run the client in a mode that ends by itself; gives what it printed. */
@@ -142,10 +182,14 @@ export class HeldConnections {
   /** Wait until `more` further questions were answered. */
   async answered(more: number): Promise<Held> {
     const start = (await this.now()).answered;
-    return until(`${more} answers`, async () => {
-      const held = await this.now();
-      return held.answered >= start + more ? held : undefined;
-    }, 30_000);
+    return until(
+      `${more} answers`,
+      async () => {
+        const held = await this.now();
+        return held.answered >= start + more ? held : undefined;
+      },
+      30_000,
+    );
   }
 
   async stop(): Promise<Held> {

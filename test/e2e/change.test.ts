@@ -18,7 +18,14 @@ describe.skipIf(missingRoot)(`change under load (${missingRoot ?? 'root'})`, () 
   ] as const) {
     it(`IPv${family}: adding, re-weighting and draining move and reset no connection`, async () => {
       bed = await Bed.start({ backends: 4, workers: 2 });
-      await bed.serve({ id: 'lines', vip, protocol: 'tcp', port: LINE_PORT, backends: ['a', 'b', 'c'], family });
+      await bed.serve({
+        id: 'lines',
+        vip,
+        protocol: 'tcp',
+        port: LINE_PORT,
+        backends: ['a', 'b', 'c'],
+        family,
+      });
       await bed.serve({ id: 'web', vip, protocol: 'tcp', backends: ['a', 'b', 'c'], family });
       const held = new HeldConnections(bed, vip, HELD);
       await held.answered(HELD * 5);
@@ -26,7 +33,12 @@ describe.skipIf(missingRoot)(`change under load (${missingRoot ?? 'root'})`, () 
       await bed.addBackend('lines', 'd', family);
       await bed.addBackend('web', 'd', family);
       await held.answered(HELD * 5);
-      expect(Object.keys(bed.client<Asked>('ask', vip, String(PORT), '80').names).sort()).toEqual(['a', 'b', 'c', 'd']);
+      expect(Object.keys(bed.client<Asked>('ask', vip, String(PORT), '80').names).sort()).toEqual([
+        'a',
+        'b',
+        'c',
+        'd',
+      ]);
 
       await bed.lb.must('weight', 'lines/a', '3');
       await held.answered(HELD * 5);
@@ -48,7 +60,14 @@ describe.skipIf(missingRoot)(`change under load (${missingRoot ?? 'root'})`, () 
 
   it('a worker that is killed is replaced, and no connection is reset', async () => {
     bed = await Bed.start({ backends: 2, workers: 2 });
-    await bed.serve({ id: 'lines', vip: VIP4, protocol: 'tcp', port: LINE_PORT, backends: bed.backends, family: 4 });
+    await bed.serve({
+      id: 'lines',
+      vip: VIP4,
+      protocol: 'tcp',
+      port: LINE_PORT,
+      backends: bed.backends,
+      family: 4,
+    });
     const held = new HeldConnections(bed, VIP4, HELD);
     await held.answered(HELD * 5);
     for (const worker of ['0', '1']) {
@@ -60,6 +79,9 @@ describe.skipIf(missingRoot)(`change under load (${missingRoot ?? 'root'})`, () 
     expect(end.moved).toBe(0);
     expect(end.answered).toBe(end.asked);
     const lb = bed.lb;
-    await until('the fault in the log', () => /worker/.test(lb.log()) && /restart|replac|died|fault/i.test(lb.log()));
+    await until(
+      'the fault in the log',
+      () => /worker/.test(lb.log()) && /restart|replac|died|fault/i.test(lb.log()),
+    );
   });
 });

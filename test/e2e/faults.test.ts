@@ -44,13 +44,29 @@ describe.skipIf(missingRoot)(`waggle up refuses (${missingRoot ?? 'root'})`, () 
   });
 
   it('an interface that does not exist', () => {
-    const result = inside([process.execPath, WAGGLE, 'up', '--interface', 'nowhere0', '--listen', '127.0.0.1:0']);
+    const result = inside([
+      process.execPath,
+      WAGGLE,
+      'up',
+      '--interface',
+      'nowhere0',
+      '--listen',
+      '127.0.0.1:0',
+    ]);
     expect(result.status).toBe(1);
     expectOneLine(result.stderr, /nowhere0/);
   });
 
   it('an interface that is down', () => {
-    const result = inside([process.execPath, WAGGLE, 'up', '--interface', 'down0', '--listen', '127.0.0.1:0']);
+    const result = inside([
+      process.execPath,
+      WAGGLE,
+      'up',
+      '--interface',
+      'down0',
+      '--listen',
+      '127.0.0.1:0',
+    ]);
     expect(result.status).toBe(1);
     expectOneLine(result.stderr, /down0.*down/);
   });
@@ -112,7 +128,19 @@ describe.skipIf(missingRoot)(`a running appliance refuses (${missingRoot ?? 'roo
     bed = await Bed.start({ backends: 1, workers: 1 });
     await bed.serve({ id: 'web', vip: VIP4, protocol: 'tcp', backends: ['a'], family: 4 });
     await bed.lb.must('create', 'pool', 'six');
-    await bed.lb.must('create', 'vip', 'six', '--address', VIP6, '--port', String(PORT), '--protocol', 'tcp', '--pool', 'six');
+    await bed.lb.must(
+      'create',
+      'vip',
+      'six',
+      '--address',
+      VIP6,
+      '--port',
+      String(PORT),
+      '--protocol',
+      'tcp',
+      '--pool',
+      'six',
+    );
   });
   afterAll(() => bed?.stop());
 
@@ -120,18 +148,81 @@ describe.skipIf(missingRoot)(`a running appliance refuses (${missingRoot ?? 'roo
     { name: 'an unknown VIP', command: ['get', 'vip', 'nope'], status: 1, says: /nope/ },
     { name: 'a weight of -1', command: ['weight', 'web/a', '-1'], status: 2, says: /weight.*-1/ },
     { name: 'a weight of 65536', command: ['weight', 'web/a', '65536'], status: 2, says: /weight.*65536/ },
-    { name: 'a backend of the wrong family', command: ['create', 'backend', 'six/x', '--address', '10.77.0.99'], status: 1, says: /10\.77\.0\.99/ },
-    { name: 'an address that is none', command: ['create', 'backend', 'web/x', '--address', '10.77.0'], status: 1, says: /10\.77\.0/ },
-    { name: 'an unknown pool', command: ['create', 'vip', 'v', '--address', '192.0.2.81', '--port', '80', '--protocol', 'tcp', '--pool', 'nope'], status: 1, says: /nope/ },
-    { name: 'a VIP that is taken', command: ['create', 'vip', 'again', '--address', VIP4, '--port', String(PORT), '--protocol', 'tcp', '--pool', 'web'], status: 1, says: /web/ },
-    { name: "a VIP that is the host's own address", command: ['create', 'vip', 'own', '--address', '10.77.0.2', '--port', '80', '--protocol', 'tcp', '--pool', 'web'], status: 1, says: /10\.77\.0\.2/ },
+    {
+      name: 'a backend of the wrong family',
+      command: ['create', 'backend', 'six/x', '--address', '10.77.0.99'],
+      status: 1,
+      says: /10\.77\.0\.99/,
+    },
+    {
+      name: 'an address that is none',
+      command: ['create', 'backend', 'web/x', '--address', '10.77.0'],
+      status: 1,
+      says: /10\.77\.0/,
+    },
+    {
+      name: 'an unknown pool',
+      command: [
+        'create',
+        'vip',
+        'v',
+        '--address',
+        '192.0.2.81',
+        '--port',
+        '80',
+        '--protocol',
+        'tcp',
+        '--pool',
+        'nope',
+      ],
+      status: 1,
+      says: /nope/,
+    },
+    {
+      name: 'a VIP that is taken',
+      command: [
+        'create',
+        'vip',
+        'again',
+        '--address',
+        VIP4,
+        '--port',
+        String(PORT),
+        '--protocol',
+        'tcp',
+        '--pool',
+        'web',
+      ],
+      status: 1,
+      says: /web/,
+    },
+    {
+      name: "a VIP that is the host's own address",
+      command: [
+        'create',
+        'vip',
+        'own',
+        '--address',
+        '10.77.0.2',
+        '--port',
+        '80',
+        '--protocol',
+        'tcp',
+        '--pool',
+        'web',
+      ],
+      status: 1,
+      says: /10\.77\.0\.2/,
+    },
     { name: 'a worker that does not exist', command: ['restart', 'worker', '7'], status: 1, says: /7/ },
   ] as const;
 
   for (const fault of FAULTS) {
     it(`${fault.name}, and nothing changes`, async () => {
       const state = async () => {
-        const parts = await Promise.all(['vips', 'pools', 'backends'].map((kind) => bed.lb.must('get', kind, '-o', 'json')));
+        const parts = await Promise.all(
+          ['vips', 'pools', 'backends'].map((kind) => bed.lb.must('get', kind, '-o', 'json')),
+        );
         return parts.join('\n');
       };
       const before = await state();

@@ -1,6 +1,6 @@
 import type { Instruction } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
-import type { BasicBlock, BpfFunction, Terminator } from './cfg.js';
+import { type BasicBlock, type BpfFunction, reversePostorder, type Terminator } from './cfg.js';
 import {
   type Access,
   type ArgumentUse,
@@ -71,16 +71,25 @@ function analyseFunction(fn: BpfFunction, context: FactContext): AnalysedFunctio
 function solve(fn: BpfFunction, context: FactContext, isEscaped: boolean): (State | undefined)[] {
   const states: (State | undefined)[] = fn.blocks.map(() => undefined);
   states[0] = entryState();
-  const work = [0];
-  for (let index = work.pop(); index !== undefined; index = work.pop()) {
-    const block = fn.blocks[index]!;
-    const state = cloneState(states[index]!);
-    for (const instruction of block.instructions) step(state, instruction, context, isEscaped);
-    for (const to of feasible(block, state)) {
-      const known = states[to];
-      if (known === undefined) states[to] = cloneState(state);
-      else if (!joinState(known, state)) continue;
-      work.push(to);
+  // In reverse postorder what comes before is mostly done: one round, and one more for each depth of loops.
+  const order = reversePostorder(fn.blocks.map(({ terminator }) => terminator));
+  const isDue = new Uint8Array(fn.blocks.length);
+  isDue[0] = 1;
+  for (let again = true; again; ) {
+    again = false;
+    for (const index of order) {
+      if (!isDue[index]) continue;
+      isDue[index] = 0;
+      again = true;
+      const block = fn.blocks[index]!;
+      const state = cloneState(states[index]!);
+      for (const instruction of block.instructions) step(state, instruction, context, isEscaped);
+      for (const to of feasible(block, state)) {
+        const known = states[to];
+        if (known === undefined) states[to] = cloneState(state);
+        else if (!joinState(known, state)) continue;
+        isDue[to] = 1;
+      }
     }
   }
   return states;

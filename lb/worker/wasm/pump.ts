@@ -77,6 +77,8 @@ const XDP_REDIRECT: u32 = 4;
 
 const ETHERNET_BYTES: u32 = 14;
 const VLAN_TAG_BYTES: u32 = 4;
+const IPV4_BYTES: u32 = 20;
+const IPV6_BYTES: u32 = 40;
 // Words of the packet as a little-endian machine reads them.
 const ETHERTYPE_VLAN: u16 = 0x0081;
 const ETHERTYPE_IPV4: u16 = 0x0008;
@@ -254,17 +256,17 @@ function restoreVlan(frame: u32, data: u32, status: u32): u32 {
  * @returns false where it is neither, or not all there
  */
 function fillChecksum(data: u32, end: u32): bool {
-  if (data + ETHERNET_BYTES + 40 > end) return false;
-  const type = load<u16>(data + 12);
   const ip = data + ETHERNET_BYTES;
+  if (ip + IPV4_BYTES > end) return false;
+  const type = load<u16>(data + 12);
   let protocol: u32, transport: u32, stop: u32;
   if (type == ETHERTYPE_IPV4) {
     protocol = load<u8>(ip + 9);
     transport = ip + (<u32>(load<u8>(ip) & 0x0f) << 2);
     stop = ip + <u32>bswap<u16>(load<u16>(ip + 2));
-  } else if (type == ETHERTYPE_IPV6) {
+  } else if (type == ETHERTYPE_IPV6 && ip + IPV6_BYTES <= end) {
     protocol = load<u8>(ip + 6);
-    transport = ip + 40;
+    transport = ip + IPV6_BYTES;
     stop = transport + <u32>bswap<u16>(load<u16>(ip + 4));
   } else {
     return false;

@@ -4,11 +4,15 @@ import { BUCKET_LOCK } from "../../memory/layout";
 @external("env", "cpu") export declare const cpu: i32;
 @external("env", "block") export declare const block: usize;
 
+/** Turns of a lock's loop without a pause: a lock is held for some 100 ns where its owner runs. */
+const SPINS: u32 = 2048;
+/** Pause after that, ns: the owner was descheduled, perhaps by this very thread, and must get the core. */
+const PAUSE_NS: i64 = 50_000;
 /**
- * Turns of a lock's loop before an operation gives up with -EBUSY: about a fifth of a second, far longer
- * than a lock is held, so the owner is dead or descheduled. The control plane must get out to repair the map.
+ * Pauses before an operation gives up with -EBUSY, a fifth of a second or more: the owner is dead. The
+ * control plane must get out to repair the map.
  */
-const SPIN_LIMIT: u32 = 1 << 26;
+const PAUSES: u32 = 2000;
 
 /** How this CPU signs locks and elements: never 0, never ELEMENT_LINKED. */
 @inline export function me(): u32 { return <u32>cpu + 1; }
@@ -25,20 +29,28 @@ export function copy(to: usize, from: usize, bytes: u32): void {
   if (left & 1) store<u8>(to, load<u8>(from));
 }
 
-/** Take the lock word at `at` (0 or its owner's sign); false after SPIN_LIMIT turns. */
+/** Take the lock word at `at` (0 or its owner's sign); false where its owner seems to be dead. */
 export function lock(at: usize): bool {
-  for (let turn: u32 = 0; turn < SPIN_LIMIT; turn++) {
-    if (atomic.load<u32>(at) == 0 && atomic.cmpxchg<u32>(at, 0, me()) == 0) return true;
+  for (let turn: u32 = 0; turn < SPINS + PAUSES; turn++) {
+    const word = atomic.load<u32>(at);
+    if (word == 0 && atomic.cmpxchg<u32>(at, 0, me()) == 0) return true;
+    if (turn >= SPINS) pause(at, word);
   }
   return false;
 }
 
+/** Nobody notifies: to unlock stays one store. Node allows the wait on its main thread too. */
+function pause(at: usize, word: u32): void {
+  atomic.wait<i32>(at, <i32>word, PAUSE_NS);
+}
+
 @inline export function unlock(at: usize): void { atomic.store<u32>(at, 0); }
 
-/** Take a bucket's lock, whose word also carries the version; false after SPIN_LIMIT turns. */
+/** Take a bucket's lock, whose word also carries the version; false where its owner seems to be dead. */
 export function lockBucket(bucket: usize): bool {
-  for (let turn: u32 = 0; turn < SPIN_LIMIT; turn++) {
+  for (let turn: u32 = 0; turn < SPINS + PAUSES; turn++) {
     if (tryLockBucket(bucket)) return true;
+    if (turn >= SPINS) pause(bucket + BUCKET_LOCK, atomic.load<u32>(bucket, BUCKET_LOCK));
   }
   return false;
 }

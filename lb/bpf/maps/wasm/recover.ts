@@ -4,7 +4,7 @@
 // in hand bears its sign, or is the element that it announced last: each such element is either linked by
 // now, or goes back to the ring and the free list.
 import {
-  AREA_END, AREA_FREE, AREA_GROW_LOCK, AREA_GROWN, AREA_INSERTING, AREA_LOCK, AREA_NEXT, AREA_RING, AREA_RING_SLOTS,
+  AREA_END, AREA_FREE, AREA_GROW_END, AREA_GROW_LOCK, AREA_GROWN, AREA_INSERTING, AREA_LOCK, AREA_NEXT, AREA_RING, AREA_RING_SLOTS,
   BUCKET_BYTES, BUCKET_LOCK, ELEMENT_HASH, ELEMENT_LINK, ELEMENT_LINKED, HASH_BUCKETS, HASH_ELEMENTS, HASH_MASK,
   HASH_STRIDE, HASH_TOTAL,
 } from "../../memory/layout";
@@ -79,8 +79,12 @@ function settleHands(map: usize, dead: u32): void {
   const elements = <usize>load<u32>(map, HASH_ELEMENTS);
   const end = elements + load<u32>(map, HASH_TOTAL) * stride;
   const area = areaOf(map, dead);
+  const neverGiven = <usize>load<u32>(sharedArea(map), AREA_GROWN);
+  const rings = <usize>load<u32>(sharedArea(map), AREA_GROW_END);
   let resting = 0;
   for (let e = elements; e != end; e += stride) {
+    // Nobody had these, and their memory need not exist.
+    if (e == neverGiven) e = rings;
     const sign = holder(e);
     if (sign == me() && dead != <u32>cpu) {
       if (!restsHere(map, e)) give(map, e);

@@ -1,0 +1,328 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as lb from '../../lb/index.js';
+import { MemoryDatapath } from '../../test/support/memory-datapath.js';
+import { ControlPlane } from '../control.js';
+import { formatListen } from '../grpc/listen.js';
+import { backendName, parseKind, poolName, shortName, splitName, vipName, wholeNumber } from './arguments.js';
+import { MAX_CONNECTIONS, MAX_WORKERS } from './up.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/control-plane/cli/main.js', import.meta.url));
+const isBuilt = existsSync(MAIN);
+const execute = promisify(execFile);
+
+interface Result {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+async function waggle(...args: string[]): Promise<Result> {
+  try {
+    return { status: 0, ...(await execute(process.execPath, [MAIN, ...args])) };
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && 'stdout' in error && 'stderr' in error)) throw error;
+    return { status: Number(error.code), stdout: String(error.stdout), stderr: String(error.stderr) };
+  }
+}
+
+describe('arguments', () => {
+  it('names are ids, POOL/BACKEND, or whole names', () => {
+    expect([vipName('web'), vipName('vips/web'), poolName('web')]).toEqual([
+      'vips/web',
+      'vips/web',
+      'pools/web',
+    ]);
+    expect(backendName('web/a')).toBe('pools/web/backends/a');
+    expect(backendName('pools/web/backends/a')).toBe('pools/web/backends/a');
+    expect(['vips/web', 'pools/web', 'pools/web/backends/a'].map(shortName)).toEqual(['web', 'web', 'web/a']);
+    expect(splitName('pools/web/backends/a')).toEqual({ parent: 'pools/web', id: 'a' });
+    for (const wrong of ['web', 'web/', '/a', 'a/b/c'])
+      expect(() => backendName(wrong)).toThrow(/POOL\/BACKEND/);
+  });
+
+  it('kinds may be plural', () =>
+    expect(['vip', 'vips', 'backends'].map(parseKind)).toEqual(['vip', 'vip', 'backend']));
+
+  it('numbers are whole and within bounds', () => {
+    const parse = wholeNumber(0, 10);
+    expect(parse('10')).toBe(10);
+    for (const wrong of ['-1', '11', '1.5', '', ' 1', '1e1', '0x1', 'a'])
+      expect(() => parse(wrong)).toThrow(/is not in 0\.\.10/);
+  });
+
+  it('bounds of flags are those of the datapath', () => {
+    expect(MAX_WORKERS).toBe(lb.MAX_WORKERS);
+    expect(MAX_CONNECTIONS).toBeLessThanOrEqual(2 ** 26);
+  });
+});
+
+describe.skipIf(!isBuilt)(`the command line (${isBuilt ? 'dist/' : 'dist/ is not built'})`, () => {
+  const oneLine = ({ stderr, stdout }: Result, says: RegExp) => {
+    expect(stdout).toBe('');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toMatch(/^Error: /);
+    expect(stderr).toMatch(says);
+  };
+
+  describe('wrong usage is one line and status 2', () => {
+    const rows: readonly [rule: string, args: string[], says: RegExp][] = [
+      ['an unknown flag', ['up', '--no-such-flag'], /--no-such-flag.*waggle up --help/],
+      [
+        'an unknown flag beside a missing one',
+        ['create', 'vip', 'x', '--adress', '1.2.3.4'],
+        /--adress.*--address/,
+      ],
+      ['an unknown command', ['gett'], /gett.*get/],
+      ['an unknown kind', ['get', 'foo'], /foo.*vip, pool, backend/],
+      ['too few arguments', ['get'], /kind/],
+      ['too many arguments', ['status', 'x'], /too many/],
+      ['no interface', ['up'], /--interface.*waggle up --help/],
+      ['no workers', ['up', '--interface', 'eth0', '--workers', '0'], /workers.*0 is not in 1\.\.64/],
+      ['a log level that is none', ['up', '--interface', 'eth0', '--log-level', 'loud'], /loud.*debug/],
+      [
+        'an address to listen on that is none',
+        ['up', '--interface', 'eth0', '--listen', 'nowhere'],
+        /--listen.*"nowhere"/,
+      ],
+      [
+        'an address for metrics that is none',
+        ['up', '--interface', 'eth0', '--metrics', '9090'],
+        /--metrics.*"9090"/,
+      ],
+      ['a weight of -1', ['weight', 'web/a', '-1'], /weight.*-1 is not in 0\.\.65535/],
+      ['a weight of 65536', ['weight', 'web/a', '65536'], /weight.*65536 is not in/],
+      [
+        'a weight that is no number',
+        ['set', 'backend', 'web/a', '--weight', 'much'],
+        /weight.*much is not in/,
+      ],
+      ['a port over 65535', ['create', 'vip', 'x', '--port', '70000'], /port.*70000/],
+      ['a protocol that is none', ['create', 'vip', 'x', '--protocol', 'sctp'], /sctp.*tcp, udp/],
+      [
+        'all options that are missing',
+        ['create', 'vip', 'x', '--port', '80'],
+        /--address.*--protocol.*--pool/,
+      ],
+      ['a backend without its pool', ['weight', 'a', '1'], /"a".*POOL\/BACKEND/],
+      ['draining a pool', ['drain', 'pool', 'web'], /only a backend.*pool/],
+      ['nothing to set', ['set', 'vip', 'web'], /--pool or --display-name/],
+      ['force for a VIP', ['delete', 'vip', 'web', '--force'], /--force is for pools/],
+      ['a worker that is no number', ['restart', 'worker', 'x'], /x is not in/],
+      ['a format that is none', ['-o', 'xml', 'status'], /xml.*table, json, yaml/],
+      ['decap without an address', ['decap', '--interface', 'eth0'], /--address/],
+      [
+        'decap with an address that is none',
+        ['decap', '--interface', 'eth0', '--address', '1.2.3'],
+        /"1\.2\.3"/,
+      ],
+    ];
+    for (const [rule, args, says] of rows) {
+      it(rule, async () => {
+        const result = await waggle(...args);
+        oneLine(result, says);
+        expect(result.status).toBe(2);
+      });
+    }
+  });
+
+  it('a server that is not there is one line and status 3', async () => {
+    const result = await waggle('--server', '127.0.0.1:1', 'status');
+    oneLine(result, /127\.0\.0\.1:1.*waggle up.*--server/);
+    expect(result.status).toBe(3);
+  });
+
+  it('a port in use is one line and status 1, and the interface is not touched', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const bound = holder.address();
+    const port = typeof bound === 'object' && bound ? bound.port : 0;
+    for (const flag of ['--listen', '--metrics']) {
+      const other = flag === '--metrics' ? ['--listen', '127.0.0.1:0'] : [];
+      // There is no such interface: had the port not come first, that would have been the fault.
+      const result = await waggle('up', '--interface', 'no-such0', flag, `127.0.0.1:${port}`, ...other);
+      oneLine(result, new RegExp(`127\\.0\\.0\\.1:${port}.*in use`));
+      expect(result.status).toBe(1);
+    }
+    holder.close();
+  });
+
+  it('help and version are no faults', async () => {
+    expect(await waggle('--version')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      stderr: '',
+    });
+    expect(await waggle('create', 'vip', '--help')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('--protocol'),
+      stderr: '',
+    });
+  });
+
+  describe('against a server', () => {
+    let control: ControlPlane;
+    const datapath = new MemoryDatapath();
+    const at = (...args: string[]) => waggle('--server', formatListen(control.address), ...args);
+    const must = async (...args: string[]) => {
+      const result = await at(...args);
+      expect(result).toMatchObject({ status: 0, stderr: '' });
+      return result.stdout;
+    };
+    beforeAll(async () => {
+      control = await ControlPlane.start({
+        datapath,
+        listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+        version: '1.2.3',
+        log: () => undefined,
+      });
+      await must('create', 'pool', 'web', '--display-name', 'The web');
+      await must('create', 'backend', 'web/a', '--address', '10.0.0.1', '--weight', '3');
+      await must('create', 'backend', 'web/b', '--address', '10.0.0.2');
+      await must(
+        'create',
+        'vip',
+        'web',
+        '--address',
+        '192.0.2.1',
+        '--port',
+        '80',
+        '--protocol',
+        'tcp',
+        '--pool',
+        'web',
+      );
+    });
+    afterAll(() => control.stop());
+
+    it('tables', async () => {
+      expect(await must('get', 'vips')).toBe(
+        [
+          'VIP  ADDRESS       PROTOCOL  POOL  STATE   SERVING',
+          'web  192.0.2.1:80  tcp       web   active      2/2',
+          '',
+        ].join('\n'),
+      );
+      expect(await must('get', 'backends', 'web')).toBe(
+        [
+          'BACKEND  ADDRESS   WEIGHT  STATE    SHARE  FLOWS  NEXT HOP',
+          'web/a    10.0.0.1       3  serving  75.0%      0  02:00:0a:00:00:01',
+          'web/b    10.0.0.2       1  serving  25.0%      0  02:00:0a:00:00:02',
+          '',
+        ].join('\n'),
+      );
+      expect(await must('get', 'pool', 'web')).toMatch(/web +2\/2 +web +The web/);
+    });
+
+    it('JSON and YAML', async () => {
+      const list = JSON.parse(await must('get', 'backends', '-o', 'json')) as { name: string }[];
+      expect(list.map(({ name }) => name)).toEqual(['pools/web/backends/a', 'pools/web/backends/b']);
+      expect(JSON.parse(await must('get', 'vip', 'web', '-o', 'json'))).toMatchObject({
+        name: 'vips/web',
+        port: 80,
+      });
+      expect(await must('get', 'vip', 'web', '-o', 'yaml')).toMatch(/^name: vips\/web$/m);
+      expect(await must('describe', 'backend', 'web/a')).toMatch(
+        /stats:\n {2}backend: pools\/web\/backends\/a/,
+      );
+    });
+
+    it('status shows all of it', async () => {
+      const text = await must('status');
+      expect(text).toMatch(
+        /^waggle 1\.2\.3 on test0 \(af_packet, 2 workers\): ready, revision \d+, up \d+s$/m,
+      );
+      expect(text).toMatch(/^web +192\.0\.2\.1:80 +tcp +web +active +2\/2 +0 +0 B +0$/m);
+      expect(text).toMatch(/^web\/a +10\.0\.0\.1 +3 +serving +75\.0%/m);
+      expect(text).toMatch(/^0 +running +\d+ +10 +9 +1 +0/m);
+      expect(JSON.parse(await must('status', '-o', 'json'))).toMatchObject({
+        node: { interface: 'test0' },
+        vips: [{ name: 'vips/web' }],
+      });
+    });
+
+    it('changes, and says what it did', async () => {
+      expect(await must('weight', 'web/b', '3')).toBe('backend web/b has weight 3\n');
+      expect(await must('set', 'backend', 'web/b', '--weight', '1')).toBe('backend web/b has weight 1\n');
+      expect(await must('drain', 'backend', 'web/b')).toBe(
+        'backend web/b is drained: no connection is left\n',
+      );
+      expect(await must('get', 'backend', 'web/b')).toMatch(/drained +0\.0%/);
+      expect(await must('undrain', 'backend', 'web/b')).toBe('backend web/b is in service\n');
+      expect(await must('restart', 'worker', '1')).toMatch(/worker 1/);
+      await must('create', 'pool', 'other');
+      await must('set', 'pool', 'other', '--display-name', 'Another');
+      await must('set', 'vip', 'web', '--pool', 'other');
+      expect(await must('get', 'vip', 'web')).toMatch(/other +down +0\/0/);
+      await must('set', 'vip', 'web', '--pool', 'web');
+      expect(await must('delete', 'pool', 'other')).toBe('pool other deleted\n');
+    });
+
+    it('a dry run changes nothing', async () => {
+      const before = await must('get', 'backends', '-o', 'json');
+      expect(await must('delete', 'backend', 'web/a', '--dry-run')).toMatch(/nothing was changed/);
+      expect(await must('weight', 'web/a', '9', '--dry-run')).toMatch(/nothing was changed/);
+      expect(await must('get', 'backends', '-o', 'json')).toBe(before);
+    });
+
+    describe('what the server refuses is one line and status 1', () => {
+      const rows: readonly [rule: string, args: string[], says: RegExp][] = [
+        ['an unknown VIP', ['get', 'vip', 'nope'], /vips\/nope does not exist/],
+        ['an unknown pool', ['get', 'backends', 'nope'], /pools\/nope does not exist/],
+        [
+          'an address that is none',
+          ['create', 'backend', 'web/x', '--address', '10.0.0'],
+          /backend\.address: "10\.0\.0"/,
+        ],
+        [
+          'a VIP that is taken',
+          [
+            'create',
+            'vip',
+            'y',
+            '--address',
+            '192.0.2.1',
+            '--port',
+            '80',
+            '--protocol',
+            'tcp',
+            '--pool',
+            'web',
+          ],
+          /served by vips\/web/,
+        ],
+        [
+          'an IPv6 VIP for IPv4 backends',
+          [
+            'create',
+            'vip',
+            'y',
+            '--address',
+            '2001:db8::1',
+            '--port',
+            '80',
+            '--protocol',
+            'tcp',
+            '--pool',
+            'web',
+          ],
+          /IPv6 is not carried over IPv4/,
+        ],
+        ['a pool in use', ['delete', 'pool', 'web'], /force/],
+        ['a worker that does not exist', ['restart', 'worker', '7'], /worker 7/],
+      ];
+      for (const [rule, args, says] of rows) {
+        it(rule, async () => {
+          const before = await must('get', 'backends', '-o', 'json');
+          const result = await at(...args);
+          oneLine(result, says);
+          expect(result.status).toBe(1);
+          expect(await must('get', 'backends', '-o', 'json')).toBe(before);
+        });
+      }
+    });
+  });
+});
