@@ -131,7 +131,7 @@ export function reversePostorder(graph: Graph): number[] {
 }
 
 /** Predecessors of each node, one entry an edge. */
-export function predecessors(graph: Graph): number[][] {
+function predecessors(graph: Graph): number[][] {
   const result: number[][] = graph.map(() => []);
   for (const [node, terminator] of graph.entries())
     for (const to of successors(terminator)) result[to]!.push(node);

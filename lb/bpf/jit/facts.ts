@@ -72,11 +72,11 @@ export const constant = (value: bigint): Fact => ({ kind: 'constant', value: val
 const LOST: Fact = { kind: 'lost' };
 
 /** Stack of whom? A value of these kinds can reach into a frame. */
-export function isStackPointer(fact: Fact | undefined): boolean {
+function isStackPointer(fact: Fact | undefined): boolean {
   return fact?.kind === 'frame' || fact?.kind === 'argument' || fact?.kind === 'lost';
 }
 
-export function sameFact(a: Fact | undefined, b: Fact | undefined): boolean {
+function sameFact(a: Fact | undefined, b: Fact | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined || a.kind !== b.kind) return false;
   switch (a.kind) {
@@ -96,7 +96,7 @@ export function sameFact(a: Fact | undefined, b: Fact | undefined): boolean {
 }
 
 /** What holds on both paths. */
-export function joinFacts(a: Fact | undefined, b: Fact | undefined): Fact | undefined {
+function joinFacts(a: Fact | undefined, b: Fact | undefined): Fact | undefined {
   if (sameFact(a, b)) return a;
   return isStackPointer(a) || isStackPointer(b) ? LOST : undefined;
 }
@@ -161,7 +161,7 @@ export function partOfFact(slot: Slot, offset: number, bytes: number): Fact | un
 }
 
 /** Bytes that were written: what slots had there is gone, the rest of a slot stays. */
-export function dropBytes(state: State, { start, end }: ByteRange): void {
+function dropBytes(state: State, { start, end }: ByteRange): void {
   for (const slot of [...state.slots.values()]) {
     const slotEnd = slot.offset + slot.bytes;
     if (slot.offset >= end || slotEnd <= start) continue;
@@ -172,7 +172,7 @@ export function dropBytes(state: State, { start, end }: ByteRange): void {
 }
 
 /** Map that a fact names, for its layout: the map itself or the template of inner maps. */
-export function mapOf(
+function mapOf(
   fact: Fact | undefined,
   maps: readonly ArenaMapInfo[],
 ): Pick<ArenaMapInfo, 'keySize' | 'valueSize'> | undefined {

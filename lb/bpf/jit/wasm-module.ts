@@ -271,14 +271,6 @@ export class ModuleBuilder {
     return ref;
   }
 
-  /** Names of the functions that are imported from `module` so far. */
-  importedFunctions(module: string): string[] {
-    const prefix = `${module}.`;
-    return [...this.#functionImports.keys()]
-      .filter((key) => key.startsWith(prefix))
-      .map((key) => key.slice(prefix.length));
-  }
-
   /** A function to call before its body is written. */
   declare(signature: Signature): { readonly ref: FunctionRef; readonly code: CodeWriter } {
     const entry = { ref: { signature }, code: new CodeWriter(signature) };

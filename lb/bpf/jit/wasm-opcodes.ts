@@ -87,7 +87,6 @@ export const PLAIN = {
   'i64.rotl': 0x89,
 
   'i32.wrap_i64': 0xa7,
-  'i64.extend_i32_s': 0xac,
   'i64.extend_i32_u': 0xad,
   'i32.extend8_s': 0xc0,
   'i32.extend16_s': 0xc1,

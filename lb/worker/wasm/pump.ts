@@ -135,6 +135,8 @@ export function run(limit: u32): u32 {
   const frameBytes = word(PUMP_FRAME_BYTES);
   const base = load<u64>(block + CPU_PUMP + PUMP_BASE);
   const context: u32 = block + CPU_XDP_MD;
+  // Frames stay the reader's until `release`: once round the ring they would be found again.
+  const most = min(limit, frames);
   let index = word(PUMP_BATCH_START);
   let taken: u32 = 0;
   let sending: u32 = 0;
@@ -146,7 +148,7 @@ export function run(limit: u32): u32 {
     block + CPU_CLOCK_NS,
     load<u64>(block + CPU_TIMESPEC) * 1000000000 + load<u64>(block + CPU_TIMESPEC + 8),
   );
-  while (taken < limit) {
+  while (taken < most) {
     const frame = ring + index * frameBytes;
     const status = atomic.load<u32>(frame + TP_STATUS);
     if ((status & TP_STATUS_USER) == 0) break;
@@ -263,6 +265,7 @@ function fillChecksum(data: u32, end: u32): bool {
   if (type == ETHERTYPE_IPV4) {
     protocol = load<u8>(ip + 9);
     transport = ip + (<u32>(load<u8>(ip) & 0x0f) << 2);
+    if (transport < ip + IPV4_BYTES) return false;
     stop = ip + <u32>bswap<u16>(load<u16>(ip + 2));
   } else if (type == ETHERTYPE_IPV6 && ip + IPV6_BYTES <= end) {
     protocol = load<u8>(ip + 6);
