@@ -14,7 +14,7 @@ import { checkStructure } from './bpf/verifier/structural.js';
 import { AfPacketEngine } from './engine/af-packet.js';
 import { CodedError } from './errors.js';
 import type { IpAddress } from './net/address.js';
-import { findNextHop, type NextHop } from './sys/netlink.js';
+import { type NextHop, NextHops } from './sys/netlink.js';
 import type { LinkInfo } from './sys/socket.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
 
@@ -89,6 +89,7 @@ export class Datapath {
   readonly #host: ArenaMaps;
   readonly #maps: ReadonlyMap<string, ArenaMap>;
   readonly #engine: AfPacketEngine;
+  readonly #nextHops: NextHops;
 
   private constructor(
     host: ArenaMaps,
@@ -100,6 +101,7 @@ export class Datapath {
     this.#maps = maps;
     this.tables = tables;
     this.#engine = engine;
+    this.#nextHops = new NextHops(engine.link.index);
   }
 
   /**
@@ -165,7 +167,7 @@ export class Datapath {
 
   /** Where frames for a backend go. */
   resolveNextHop(address: IpAddress): NextHop {
-    return findNextHop(address, this.link.index);
+    return this.#nextHops.find(address);
   }
 
   workers(): WorkerStatus[] {

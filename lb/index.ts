@@ -1,11 +1,5 @@
 /** The datapath's only door: what the control plane may use of it. */
-export {
-  attachDecap,
-  type Decap,
-  type DecapCounters,
-  DecapError,
-  type DecapOptions,
-} from './balancer/decap.js';
+
 export { MAX_REALS, MAX_VIPS, RING_SIZE, VIP_FLAGS } from './balancer/schema.js';
 export {
   COUNTER_NAMES,
@@ -25,6 +19,13 @@ export {
   type VipRow,
 } from './balancer/tables.js';
 export { Datapath, DatapathError, type DatapathLink, type DatapathOptions, MAX_WORKERS } from './datapath.js';
+export {
+  attachDecap,
+  type Decap,
+  type DecapCounters,
+  DecapError,
+  type DecapOptions,
+} from './decap.js';
 export { HostStackError } from './engine/host-stack.js';
 export { assert, assertNever, CodedError, type Fault } from './errors.js';
 export {

@@ -55,11 +55,12 @@ function installDependencies() {
   const want = digest([readFileSync(join(root, 'package-lock.json')), process.versions.modules]);
   if (isDone(stamp, want)) return;
   say('installing npm dependencies (the lock file changed)');
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // Not `npm ci`: a mirror may lack the packages of other platforms, which then have no entry in the lock file.
+  const result = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  if (result.status !== 0) fail('npm ci failed: see above; is the npm registry within reach?');
+  if (result.status !== 0) fail('npm install failed: see above; is the npm registry within reach?');
   writeFileSync(stamp, want);
 }
 

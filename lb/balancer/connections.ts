@@ -50,20 +50,16 @@ export class ConnectionTables {
   countByReal(nowNs: bigint): Map<number, number> {
     const counts = new Map<number, number>();
     for (const table of this.#tables) {
-      // When the key that the walk stands on is evicted it starts over; the bound ends it all the same.
-      let left = table.spec.maxEntries;
-      for (let key = table.nextKey(); key !== undefined && left > 0; key = table.nextKey(key), left--) {
-        const value = table.lookup(key);
-        if (value === undefined) continue;
+      table.forEach((key, value) => {
         // Read in place: there may be millions of entries.
         const view = new DataView(value.buffer, value.byteOffset);
         const pos = view.getUint32(REAL_POS_LRU.fields.pos.offset, true);
         if (key[FLOW_KEY.fields.protocol.offset] === UDP) {
           const atime = view.getBigUint64(REAL_POS_LRU.fields.atime.offset, true);
-          if (nowNs - atime > UDP_TIMEOUT_NS) continue;
+          if (nowNs - atime > UDP_TIMEOUT_NS) return;
         }
         counts.set(pos, (counts.get(pos) ?? 0) + 1);
-      }
+      });
     }
     return counts;
   }

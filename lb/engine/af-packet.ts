@@ -78,7 +78,10 @@ export class AfPacketEngine {
   static findLink(name: string): LinkInfo {
     const link = findLink(name);
     if (!link) {
-      throw new AfPacketError({ code: 'ENGINE_NO_INTERFACE', interface: name }, `there is no interface ${name}: see ip link`);
+      throw new AfPacketError(
+        { code: 'ENGINE_NO_INTERFACE', interface: name },
+        `there is no interface ${name}: see ip link`,
+      );
     }
     if (!link.isUp) {
       throw new AfPacketError(
@@ -109,15 +112,21 @@ export class AfPacketEngine {
       const guard = new HostStackGuard(link.name);
       undo.push(() => guard.close());
       if (guard.missing !== undefined) {
-        log('warn', "the host's stack is not kept from VIP traffic; harmless while it forwards nothing", { reason: guard.missing });
+        log('warn', "the host's stack is not kept from VIP traffic; harmless while it forwards nothing", {
+          reason: guard.missing,
+        });
       }
       const offloads = new ReceiveOffloads(link.name);
       undo.push(() => offloads.restore());
       if (offloads.stuck.length > 0) {
-        log('warn', 'an offload that glues frames together stays on: longer frames than the MTU are dropped', {
-          interface: link.name,
-          offloads: offloads.stuck,
-        });
+        log(
+          'warn',
+          'an offload that glues frames together stays on: longer frames than the MTU are dropped',
+          {
+            interface: link.name,
+            offloads: offloads.stuck,
+          },
+        );
       }
       const pool = await WorkerPool.start({ ...options, sockets, ifindex: link.index });
       undo.push(() => pool.stop());

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { CodedError } from '../errors.js';
-import { isLocalAddress } from '../sys/netlink.js';
 import { formatIp, type IpAddress, parseIp, sameIp } from '../net/address.js';
+import { isLocalAddress } from '../sys/netlink.js';
 
 /** What the guard needs of a VIP; port 0 is every port. */
 export interface GuardedVip {
@@ -20,12 +20,24 @@ export type HostStackFault =
 /** The host's stack and a VIP would both answer. */
 export class HostStackError extends CodedError<HostStackFault> {}
 
-/** The device of this host that has the address, up or not. */
+/** The device of this host that has the address. An IPv4 address of one that is down is found by its route alone. */
 function localDevice(wanted: IpAddress): string | undefined {
   const found = Object.entries(networkInterfaces()).find(([, entries = []]) =>
     entries.some(({ address }) => sameIp(parseIp(address.replace(/%.*$/, '')), wanted)),
   );
-  return found?.[0];
+  return found?.[0] ?? (wanted.family === 6 ? ipv6Device(wanted) : undefined);
+}
+
+/** The same for IPv6, up or not: while a device is down its addresses have no route to be found by. */
+function ipv6Device({ bytes }: IpAddress): string | undefined {
+  try {
+    // A line an address: 32 digits, then number, prefix length, scope, flags and name of the device.
+    const lines = readFileSync('/proc/net/if_inet6', 'utf8').split('\n');
+    return lines.find((line) => line.startsWith(Buffer.from(bytes).toString('hex')))?.split(/\s+/)[5];
+  } catch {
+    // No IPv6 in this kernel.
+    return undefined;
+  }
 }
 
 /** True where the kernel would forward what comes in by the interface. */
@@ -43,14 +55,24 @@ function isForwarding(device: string): boolean {
 
 /** Run an nftables script, all of it or nothing; gives what nft said against it. */
 function nft(script: string): string | undefined {
-  const result = spawnSync('nft', ['-f', '-'], { input: script, encoding: 'utf8', env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` } });
-  if (result.error) return 'code' in result.error && result.error.code === 'ENOENT' ? 'nft is not installed (package nftables)' : result.error.message;
+  const result = spawnSync('nft', ['-f', '-'], {
+    input: script,
+    encoding: 'utf8',
+    env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
+  });
+  if (result.error)
+    return 'code' in result.error && result.error.code === 'ENOENT'
+      ? 'nft is not installed (package nftables)'
+      : result.error.message;
   if (result.status === 0) return undefined;
-  return result.stderr.split('\n').find((line) => line.length > 0) ?? `nft ended with status ${result.status}`;
+  return (
+    result.stderr.split('\n').find((line) => line.length > 0) ?? `nft ended with status ${result.status}`
+  );
 }
 
-/** nftables names: letters, digits and underscores. */
-const tableName = (device: string) => `waggle_${device.replaceAll(/[^A-Za-z0-9]/g, '_')}`;
+/** nftables names have letters, digits and underscores; what else a device's has is written as its code. */
+const tableName = (device: string) =>
+  `waggle_${device.replaceAll(/[^A-Za-z0-9]/g, (other) => `_${other.charCodeAt(0).toString(16)}_`)}`;
 
 /** The set that holds a VIP, and its element there. */
 function elementOf({ address, port, protocol }: GuardedVip): { set: string; element: string } {
@@ -93,8 +115,8 @@ export class HostStackGuard {
   readonly #table: string;
   /** Why there is no table; VIPs are then not guarded, which is harmless where nothing is forwarded. */
   readonly missing: string | undefined;
-  /** VIPs on each address: what is left of a fragmented packet has no port to tell them by. */
-  readonly #vipsOn = new Map<string, number>();
+  /** Elements for each address: what is left of a fragmented packet has no port to tell its VIP by. */
+  readonly #elementsOn = new Map<string, ReadonlySet<string>>();
   #isClosed = false;
 
   /**
@@ -146,12 +168,16 @@ export class HostStackGuard {
     if (this.missing !== undefined) return;
     const { set, element } = elementOf(vip);
     const address = formatIp(vip.address);
-    const before = this.#vipsOn.get(address) ?? 0;
-    const after = before + (verb === 'add' ? 1 : -1);
-    const isAddressChanged = (before === 0) !== (after === 0);
+    const before = this.#elementsOn.get(address) ?? new Set();
+    const after = new Set(before);
+    if (verb === 'add') after.add(element);
+    else after.delete(element);
+    const isAddressChanged = (before.size === 0) !== (after.size === 0);
     const script = [
       `${verb} element netdev ${this.#table} ${set} { ${element} }`,
-      ...(isAddressChanged ? [`${verb} element netdev ${this.#table} address${vip.address.family} { ${address} }`] : []),
+      ...(isAddressChanged
+        ? [`${verb} element netdev ${this.#table} address${vip.address.family} { ${address} }`]
+        : []),
     ];
     const reason = nft(script.join('\n'));
     if (reason !== undefined) {
@@ -160,6 +186,7 @@ export class HostStackGuard {
         `nftables on ${this.#device} refused to ${verb} ${element}: ${reason}`,
       );
     }
-    this.#vipsOn.set(address, after);
+    if (after.size > 0) this.#elementsOn.set(address, after);
+    else this.#elementsOn.delete(address);
   }
 }

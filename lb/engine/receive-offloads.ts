@@ -15,7 +15,8 @@ export class ReceiveOffloads {
     const stuck: Offload[] = [];
     for (const offload of OFFLOAD_NAMES) {
       if (isOffloadOn(device, offload) !== true) continue;
-      if (setOffload(device, offload, false) && isOffloadOn(device, offload) === false) this.#turnedOff.push(offload);
+      if (setOffload(device, offload, false) && isOffloadOn(device, offload) === false)
+        this.#turnedOff.push(offload);
       else stuck.push(offload);
     }
     this.stuck = stuck;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type BpfMap, MAP_TYPES, type MapHost, type MapSpec } from '../bpf/maps/map.js';
+import { type BpfMap, forEachByKey, MAP_TYPES, type MapHost, type MapSpec } from '../bpf/maps/map.js';
 import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow } from './bpf-call.js';
 import { closeFd } from './syscall.js';
 
@@ -69,6 +69,10 @@ export class KernelMap implements BpfMap {
       attr.pointer(8, after);
     }
     return bpfCall('MAP_GET_NEXT_KEY', attr) < 0 ? undefined : next;
+  }
+
+  forEach(visit: (key: Uint8Array, value: Uint8Array) => void): void {
+    forEachByKey(this, visit);
   }
 
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number {

@@ -1,4 +1,4 @@
-import { type IpAddress, ipFromBytes, type Mac, macFromBytes } from '../net/address.js';
+import { formatIp, type IpAddress, ipFromBytes, type Mac, macFromBytes } from '../net/address.js';
 import { checked, errnoName, libc } from './libc.js';
 
 const AF_INET = 2;
@@ -51,8 +51,14 @@ interface Reply {
 
 const align4 = (bytes: number) => (bytes + 3) & ~3;
 
-function message(type: number, flags: number, struct: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
-  const bytes = HEADER_BYTES + struct.length + attributes.reduce((sum, { value }) => sum + 4 + align4(value.length), 0);
+function message(
+  type: number,
+  flags: number,
+  struct: Uint8Array,
+  attributes: readonly Attribute[],
+): Uint8Array {
+  const bytes =
+    HEADER_BYTES + struct.length + attributes.reduce((sum, { value }) => sum + 4 + align4(value.length), 0);
   const out = new Uint8Array(bytes);
   const view = new DataView(out.buffer);
   view.setUint32(0, bytes, true);
@@ -142,7 +148,9 @@ function neighbourStruct(address: IpAddress, ifindex: number, flags: number): Ui
 /** Have the kernel find out, or confirm, a neighbour's MAC address: it asks by ARP or neighbour discovery. */
 function requestNeighbour(address: IpAddress, ifindex: number): number {
   const attributes = [{ type: NDA_DST, value: address.bytes }];
-  const reply = ask(message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, neighbourStruct(address, ifindex, NTF_USE), attributes));
+  const reply = ask(
+    message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, neighbourStruct(address, ifindex, NTF_USE), attributes),
+  );
   return 'errno' in reply ? reply.errno : 0;
 }
 
@@ -163,28 +171,49 @@ export function isLocalAddress(address: IpAddress): boolean {
 
 const unreachable = (reason: string): NextHop => ({ unreachable: true, reason });
 
-/**
- * The next hop for an address out of an interface, by the kernel's routing and neighbour tables. An address that
- * is not known yet is asked for: the answer is there at a later call. A stale one is confirmed.
- * @throws SysError when netlink itself fails
- */
-export function findNextHop(address: IpAddress, ifindex: number): NextHop {
-  const route = findRoute(address);
-  if ('errno' in route) return unreachable(`there is no route to it (${errnoName(route.errno)})`);
-  if (route.type === RTN_LOCAL) return unreachable('it is an address of this host');
-  if (route.type !== RTN_UNICAST) return unreachable('its route is not a unicast route');
-  if (route.ifindex !== ifindex) return unreachable('its route leads out of another interface');
-  const via = route.nextHop;
-  const reply = ask(message(RTM_GETNEIGH, 0, neighbourStruct(via, ifindex, 0), [{ type: NDA_DST, value: via.bytes }]));
-  const known = 'errno' in reply ? undefined : reply;
-  const state = known ? known.body.getUint16(8, true) : 0;
-  const lladdr = known?.attributes(NEIGHBOUR_BYTES).get(NDA_LLADDR);
-  const mac = (state & NUD_VALID) !== 0 && lladdr?.length === ETHERNET_ADDRESS_BYTES ? macFromBytes(lladdr) : undefined;
-  if (mac === undefined || (state & NUD_STALE) !== 0) {
-    const errno = requestNeighbour(via, ifindex);
-    if (errno !== 0 && mac === undefined) return unreachable(`its neighbour cannot be asked for (${errnoName(errno)})`);
+/** Next hops out of an interface, by the kernel's routing and neighbour tables. */
+export class NextHops {
+  readonly #ifindex: number;
+  /** Neighbours that did not answer when last asked: they stay unreachable while they are asked again. */
+  readonly #silent = new Set<string>();
+
+  constructor(ifindex: number) {
+    this.#ifindex = ifindex;
   }
-  if (mac !== undefined) return { mac, via };
-  if ((state & NUD_FAILED) !== 0) return unreachable('its neighbour does not answer');
-  return { pending: true, via };
+
+  /**
+   * Where to send a frame for an address. A neighbour that is not known yet is asked for its MAC address: the answer
+   * is there at a later call. A stale one is confirmed.
+   * @throws SysError when netlink itself fails
+   */
+  find(address: IpAddress): NextHop {
+    const route = findRoute(address);
+    if ('errno' in route) return unreachable(`there is no route to it (${errnoName(route.errno)})`);
+    if (route.type === RTN_LOCAL) return unreachable('it is an address of this host');
+    if (route.type !== RTN_UNICAST) return unreachable('its route is not a unicast route');
+    if (route.ifindex !== this.#ifindex) return unreachable('its route leads out of another interface');
+    return this.#findNeighbour(route.nextHop);
+  }
+
+  #findNeighbour(via: IpAddress): NextHop {
+    const destination = [{ type: NDA_DST, value: via.bytes }];
+    const reply = ask(message(RTM_GETNEIGH, 0, neighbourStruct(via, this.#ifindex, 0), destination));
+    const known = 'errno' in reply ? undefined : reply;
+    const state = known ? known.body.getUint16(8, true) : 0;
+    const lladdr = known?.attributes(NEIGHBOUR_BYTES).get(NDA_LLADDR);
+    const isValid = (state & NUD_VALID) !== 0 && lladdr?.length === ETHERNET_ADDRESS_BYTES;
+    if (!isValid || (state & NUD_STALE) !== 0) {
+      const errno = requestNeighbour(via, this.#ifindex);
+      if (errno !== 0 && !isValid) {
+        return unreachable(`its neighbour cannot be asked for (${errnoName(errno)})`);
+      }
+    }
+    const key = formatIp(via);
+    if (isValid) {
+      this.#silent.delete(key);
+      return { mac: macFromBytes(lladdr), via };
+    }
+    if ((state & NUD_FAILED) !== 0) this.#silent.add(key);
+    return this.#silent.has(key) ? unreachable('its neighbour does not answer') : { pending: true, via };
+  }
 }

@@ -317,3 +317,39 @@ describe('ArenaMap', () => {
     expect(() => map.nextKey()).toThrow(expect.objectContaining({ code: 'MAP_CLOSED' }));
   });
 });
+
+describe('forEach visits what nextKey walks', () => {
+  const places: readonly { place: string; host: () => MapHost; skip: boolean }[] = [
+    {
+      place: 'arena',
+      host: () => new ArenaMaps(Arena.create({ workers: 2, mapsBytes: 1 << 20, ringsBytes: 0 })),
+      skip: false,
+    },
+    {
+      place: `kernel (${missingRoot ?? 'root'})`,
+      host: () => new KernelMaps(),
+      skip: missingRoot !== undefined,
+    },
+  ];
+  for (const { place, host, skip } of places) {
+    for (const name of ['array', 'percpu', 'hash', 'lru'] as const) {
+      it.skipIf(skip)(`${name}, ${place}`, () => {
+        const map = host().createMap(SPECS[name]);
+        for (const key of [0, 1]) expect(map.update(u32(key), filled(map, 7 + key))).toBe(0);
+        const walked: string[] = [];
+        for (let key = map.nextKey(); key !== undefined; key = map.nextKey(key)) {
+          walked.push(`${key}=${map.lookup(key)}`);
+        }
+        const visited: string[] = [];
+        map.forEach((key, value) => visited.push(`${key}=${value}`));
+        expect(visited.sort()).toEqual(walked.sort());
+        expect(visited).toContain(`${u32(1)}=${filled(map, 8)}`);
+        expect(map.delete(u32(1)) === 0).toBe(name === 'hash' || name === 'lru');
+        visited.length = 0;
+        map.forEach((key) => visited.push(String(number(key))));
+        expect(visited.includes('1')).toBe(name !== 'hash' && name !== 'lru');
+        map.close();
+      });
+    }
+  }
+});

@@ -1,6 +1,19 @@
 import type { Arena } from '../memory/arena.js';
-import { CPU_SCRATCH, CPU_SCRATCH_BYTES, MAP_FROZEN, MAP_FROZEN_SYSCALLS } from '../memory/layout.js';
-import { BPF_ANY, type BpfMap, ERRNO, type MapSpec } from './map.js';
+import {
+  CPU_SCRATCH,
+  CPU_SCRATCH_BYTES,
+  ELEMENT_HOLDER,
+  ELEMENT_KEY,
+  ELEMENT_LINKED,
+  ELEMENT_REFERENCED,
+  HASH_ELEMENTS,
+  HASH_STRIDE,
+  HASH_TOTAL,
+  HASH_VALUE,
+  MAP_FROZEN,
+  MAP_FROZEN_SYSCALLS,
+} from '../memory/layout.js';
+import { BPF_ANY, type BpfMap, ERRNO, forEachByKey, type MapSpec } from './map.js';
 import { type ArenaMapType, MapError } from './plan.js';
 import type { Runtime } from './runtime.js';
 
@@ -37,6 +50,9 @@ export interface ArenaMapHost {
   /** Takes the map's room back. */
   release(map: ArenaMap): void;
 }
+
+/** The byte that lookups set, in the word that begins with it. */
+const REFERENCED_MASK = 0xff;
 
 const align8 = (bytes: number) => (bytes + 7) & ~7;
 const mapIdOf = (value: Uint8Array) => new DataView(value.buffer, value.byteOffset, 4).getUint32(0, true);
@@ -102,6 +118,33 @@ export class ArenaMap implements BpfMap {
     const from = after === undefined ? 0 : this.#key;
     if (runtime.exports.map_next_key(this.info.descriptor, from, this.#nextKey) !== 0) return undefined;
     return Uint8Array.from(arena.u8.subarray(this.#nextKey, this.#nextKey + this.info.keySize));
+  }
+
+  forEach(visit: (key: Uint8Array, value: Uint8Array) => void): void {
+    if (this.info.type === 'HASH' || this.info.type === 'LRU_HASH') this.#forEachElement(visit);
+    else forEachByKey(this, visit);
+  }
+
+  /** Along the elements and not the chains: one reading of the memory in order, without a lock. */
+  #forEachElement(visit: (key: Uint8Array, value: Uint8Array) => void): void {
+    this.#checkOpen();
+    const { u8, u32 } = this.#host.arena;
+    const { descriptor, keySize, valueSize } = this.info;
+    const word = (offset: number) => u32[(descriptor + offset) >>> 2]!;
+    const stride = word(HASH_STRIDE);
+    const valueAt = word(HASH_VALUE);
+    const key = new Uint8Array(keySize);
+    const value = new Uint8Array(valueSize);
+    const end = word(HASH_ELEMENTS) + word(HASH_TOTAL) * stride;
+    for (let element = word(HASH_ELEMENTS); element < end; element += stride) {
+      if (u8[element + ELEMENT_HOLDER] !== ELEMENT_LINKED) continue;
+      // Holder and generation are in one word: an element that was filled anew meanwhile is a torn copy.
+      const before = Atomics.load(u32, (element + ELEMENT_REFERENCED) >>> 2) & ~REFERENCED_MASK;
+      for (let i = 0; i < keySize; i++) key[i] = u8[element + ELEMENT_KEY + i]!;
+      for (let i = 0; i < valueSize; i++) value[i] = u8[element + valueAt + i]!;
+      const after = Atomics.load(u32, (element + ELEMENT_REFERENCED) >>> 2) & ~REFERENCED_MASK;
+      if (before === after) visit(key, value);
+    }
   }
 
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number {

@@ -96,6 +96,11 @@ export interface BpfMap {
   delete(key: Uint8Array): number;
   /** First key, or the one after `after`; undefined at the end (get_next_key). */
   nextKey(after?: Uint8Array): Uint8Array | undefined;
+  /**
+   * Visit every entry, of about now: programs and other threads may change the map meanwhile. Each entry is whole.
+   * Key and value are valid during the call of `visit` only.
+   */
+  forEach(visit: (key: Uint8Array, value: Uint8Array) => void): void;
   /** `count` keys and values laid end to end; stops at the first fault and returns it. */
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number;
   /** ARRAY_OF_MAPS and HASH_OF_MAPS: point `key` at a map of the same host. */
@@ -106,4 +111,14 @@ export interface BpfMap {
 /** Where maps live: the arena or the kernel. */
 export interface MapHost {
   createMap(spec: MapSpec): BpfMap;
+}
+
+/** `forEach` by the other operations, for maps that have no better way. */
+export function forEachByKey(map: BpfMap, visit: (key: Uint8Array, value: Uint8Array) => void): void {
+  // When the key that the walk stands on is deleted it starts over; the bound ends it all the same.
+  let left = map.spec.maxEntries;
+  for (let key = map.nextKey(); key !== undefined && left > 0; key = map.nextKey(key), left--) {
+    const value = map.lookup(key);
+    if (value !== undefined) visit(key, value);
+  }
 }

@@ -23,6 +23,7 @@ class RecordingHost implements MapHost {
       update: unused,
       delete: unused,
       nextKey: unused,
+      forEach: unused,
       updateBatch: unused,
       updateInner: (key, inner) => {
         this.log.push(`${spec.name}[${key.join('.')}] = ${inner.spec.name}`);

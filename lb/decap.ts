@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createMaps } from '../bpf/object/create-maps.js';
-import { CodedError } from '../errors.js';
-import { formatIp, type IpAddress } from '../net/address.js';
+import { DECAP_PROGRAM, decapObject } from './balancer/object.js';
+import { DECAP_STATS, decode, encode, IP_ADDRESS, U32 } from './balancer/schema.js';
+import { createMaps } from './bpf/object/create-maps.js';
+import { CodedError } from './errors.js';
+import { formatIp, type IpAddress } from './net/address.js';
 import {
   BpfError,
   type KernelMap,
@@ -10,9 +12,7 @@ import {
   loadKernelProgram,
   type XdpLink,
   type XdpMode,
-} from '../sys/bpf.js';
-import { DECAP_PROGRAM, decapObject } from './object.js';
-import { DECAP_STATS, decode, encode, IP_ADDRESS, U32 } from './schema.js';
+} from './sys/bpf.js';
 
 export interface DecapOptions {
   /** Interface that encapsulated packets come in by. */

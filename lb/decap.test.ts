@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../test/support/capabilities.js';
-import { formatIp, parseIp } from '../net/address.js';
+import { missingRoot } from '../test/support/capabilities.js';
 import { attachDecap } from './decap.js';
+import { formatIp, parseIp } from './net/address.js';
 
 const addresses = [parseIp('10.0.0.1'), parseIp('2001:db8::1')];
 

@@ -1,0 +1,104 @@
+import { XDP_TX } from '../../lb/bpf/engine/context.js';
+import { instantiateRuntime } from '../../lb/bpf/maps/runtime.js';
+import { Arena } from '../../lb/bpf/memory/arena.js';
+import {
+  CPU_IOVECS,
+  CPU_PUMP,
+  IOVEC_BYTES,
+  XDP_MD_DATA,
+  XDP_MD_DATA_END,
+} from '../../lb/bpf/memory/layout.js';
+import { CounterCells, type WorkerCounter } from '../../lb/worker/counters.js';
+import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from '../../lb/worker/layout.js';
+import { pumpWasm } from '../../lb/worker/pump-wasm.gen.js';
+import { PacketRing, type RingFrame } from './packet-ring.js';
+
+const module = new WebAssembly.Module(pumpWasm);
+/** Where arena offset 0 would be: past 32 bits, as addresses are. */
+export const BASE = 0x7f12_3456_7000n;
+export const IFINDEX = 7;
+
+export interface PumpExports {
+  prepare(): void;
+  recover(): void;
+  isReady(): number;
+  run(limit: number): number;
+  release(): void;
+  countSent(first: number, end: number): void;
+  add(counter: number, value: number): void;
+}
+
+/** What the program sees of a frame, and may change. */
+export interface Context {
+  readonly bytes: Uint8Array;
+  /** The frame as it is when the program starts. */
+  frame(): Uint8Array;
+  read(field: number): number;
+  /** Move the start of the frame, as bpf_xdp_adjust_head does. */
+  adjustHead(delta: number): void;
+}
+export type Program = (context: Context) => number;
+
+/** The pump over a ring that a test fills, with a program in TypeScript. */
+export class PumpBed {
+  readonly arena = Arena.create({ workers: 1, mapsBytes: 0, ringsBytes: 8 * 2048 });
+  readonly ring = new PacketRing(this.arena);
+  readonly block = this.arena.block(0);
+  readonly view = new DataView(this.arena.memory.buffer);
+  pump: PumpExports;
+
+  constructor(readonly program: Program = () => XDP_TX) {
+    const words = this.block + CPU_PUMP;
+    this.view.setUint32(words + PUMP_RING, this.ring.offset, true);
+    this.view.setUint32(words + PUMP_FRAMES, this.ring.frames, true);
+    this.view.setUint32(words + PUMP_FRAME_BYTES, this.ring.frameBytes, true);
+    this.view.setUint32(words + PUMP_IFINDEX, IFINDEX, true);
+    this.view.setBigUint64(words + PUMP_BASE, BASE, true);
+    this.pump = this.instantiate();
+  }
+
+  /** A pump as a new thread makes it: all that it knows of before is in the CPU block. */
+  instantiate(program = this.program): PumpExports {
+    const { env } = instantiateRuntime(this.arena.memory, 0);
+    const read = (context: number, field: number) => this.view.getUint32(context + field, true);
+    const run = (context: number) =>
+      program({
+        bytes: this.arena.u8,
+        frame: () => this.arena.u8.slice(read(context, XDP_MD_DATA), read(context, XDP_MD_DATA_END)),
+        read: (field) => read(context, field),
+        adjustHead: (delta) =>
+          this.view.setUint32(context + XDP_MD_DATA, read(context, XDP_MD_DATA) + delta, true),
+      });
+    const instance = new WebAssembly.Instance(module, { env: { ...env }, program: { run } });
+    const pump = instance.exports as unknown as PumpExports;
+    pump.prepare();
+    return pump;
+  }
+
+  put(frame: Uint8Array, options?: RingFrame): number {
+    return this.ring.put(frame, options);
+  }
+
+  /** Address and length of an entry to be sent. */
+  vector(i: number): { address: bigint; length: bigint } {
+    const at = this.block + CPU_IOVECS + i * IOVEC_BYTES;
+    return { address: this.view.getBigUint64(at, true), length: this.view.getBigUint64(at + 8, true) };
+  }
+
+  /** The bytes that an entry sends. */
+  sent(i: number): Uint8Array {
+    const { address, length } = this.vector(i);
+    const start = Number(address - BASE);
+    return this.arena.u8.slice(start, start + Number(length));
+  }
+
+  /** Counters that are not zero. */
+  counters(): Partial<Record<WorkerCounter, number>> {
+    const cells = new CounterCells(this.arena.memory, this.block).read();
+    return Object.fromEntries(
+      Object.entries(cells)
+        .filter(([, value]) => value !== 0n)
+        .map(([name, value]) => [name, Number(value)]),
+    );
+  }
+}
