@@ -24,12 +24,15 @@ describe.skipIf(missingRoot)(`netlink${missingRoot ? ` (${missingRoot})` : ''}`,
       `link set nl1 address ${PEER_MAC} up`,
       `address add ${PEER4}/24 dev nl1`,
       `address add ${PEER6}/64 dev nl1 nodad`,
+      'address add fe80::2/64 dev nl1 nodad',
     ]) {
       sh(`ip -n ${NEIGHBOURS} ${command}`);
     }
     for (const command of [
       `address add 10.8.0.1/24 dev ${DEVICE}`,
       `address add fd08::1/64 dev ${DEVICE} nodad`,
+      // Neighbour discovery asks from a link-local address.
+      `address add fe80::1/64 dev ${DEVICE} nodad`,
       `route add 192.0.2.0/24 via ${PEER4}`,
       `route add 2001:db8::/32 via ${PEER6}`,
       `route add 198.51.100.0/24 via inet6 ${PEER6} dev ${DEVICE}`,
