@@ -1,7 +1,8 @@
 import { CodedError } from '../../errors.js';
 import { helperById } from '../helpers/prototypes.js';
 import type { AccessBytes, Instruction, Of, Operand } from '../isa/instruction.js';
-import { type AluName, type AtomicName, FRAME_POINTER, type JumpName, REGISTERS } from '../isa/opcodes.js';
+import { type AtomicName, FRAME_POINTER, REGISTERS } from '../isa/opcodes.js';
+import { ALU_RESULTS, JUMP_CONDITIONS } from '../isa/semantics.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
 import type { HelperBody, Runtime } from '../maps/runtime.js';
 import { CPU_STACK_END, NULL_REGION_BYTES, STACK_FRAME_BYTES, STACK_FRAMES } from '../memory/layout.js';
@@ -35,40 +36,6 @@ const DEFAULT_BUDGET = 10_000_000;
 const u64 = (value: bigint) => BigInt.asUintN(64, value);
 const s64 = (value: bigint) => BigInt.asIntN(64, value);
 const u32 = (value: bigint) => BigInt.asUintN(32, value);
-
-/** Both operands unsigned and of the instruction's width; the result is cut to it (RFC 9669 §4.1). */
-const ALU_BODIES: Record<AluName, (a: bigint, b: bigint, width: 32 | 64) => bigint> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  mul: (a, b) => a * b,
-  div: (a, b) => (b === 0n ? 0n : a / b),
-  mod: (a, b) => (b === 0n ? a : a % b),
-  // The quotient goes towards zero; INT_MIN / -1 is INT_MIN, which the cut gives.
-  sdiv: (a, b, width) => (b === 0n ? 0n : BigInt.asIntN(width, a) / BigInt.asIntN(width, b)),
-  smod: (a, b, width) => (b === 0n ? a : BigInt.asIntN(width, a) % BigInt.asIntN(width, b)),
-  or: (a, b) => a | b,
-  and: (a, b) => a & b,
-  xor: (a, b) => a ^ b,
-  mov: (_a, b) => b,
-  lsh: (a, b, width) => a << (b & BigInt(width - 1)),
-  rsh: (a, b, width) => a >> (b & BigInt(width - 1)),
-  arsh: (a, b, width) => BigInt.asIntN(width, a) >> (b & BigInt(width - 1)),
-};
-
-/** Unsigned operands of the width, and the same as two's complement. */
-const JUMP_BODIES: Record<JumpName, (a: bigint, b: bigint, width: 32 | 64) => boolean> = {
-  jeq: (a, b) => a === b,
-  jne: (a, b) => a !== b,
-  jgt: (a, b) => a > b,
-  jge: (a, b) => a >= b,
-  jlt: (a, b) => a < b,
-  jle: (a, b) => a <= b,
-  jset: (a, b) => (a & b) !== 0n,
-  jsgt: (a, b, width) => BigInt.asIntN(width, a) > BigInt.asIntN(width, b),
-  jsge: (a, b, width) => BigInt.asIntN(width, a) >= BigInt.asIntN(width, b),
-  jslt: (a, b, width) => BigInt.asIntN(width, a) < BigInt.asIntN(width, b),
-  jsle: (a, b, width) => BigInt.asIntN(width, a) <= BigInt.asIntN(width, b),
-};
 
 const ATOMIC_BODIES: Record<
   Exclude<AtomicName, 'cmpxchg'>,
@@ -171,7 +138,7 @@ class Interpreter {
         const a = BigInt.asUintN(width, registers[dst]!);
         registers[dst] = BigInt.asUintN(
           width,
-          ALU_BODIES[op](a, BigInt.asUintN(width, this.#operand(src)), width),
+          ALU_RESULTS[op](a, BigInt.asUintN(width, this.#operand(src)), width),
         );
         break;
       }
@@ -234,7 +201,7 @@ class Interpreter {
       case 'branch': {
         const { op, width, dst, src, target } = instruction;
         const a = BigInt.asUintN(width, registers[dst]!);
-        if (JUMP_BODIES[op](a, BigInt.asUintN(width, this.#operand(src)), width))
+        if (JUMP_CONDITIONS[op](a, BigInt.asUintN(width, this.#operand(src)), width))
           return this.#indexOf.get(target)!;
         break;
       }

@@ -1,6 +1,7 @@
 import { helperById } from '../helpers/prototypes.js';
 import type { Instruction, Of } from '../isa/instruction.js';
-import type { AluName, JumpName } from '../isa/opcodes.js';
+import type { AluName } from '../isa/opcodes.js';
+import { JUMP_CONDITIONS } from '../isa/semantics.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
 
 /** What is known of a 64-bit value. `undefined` where a fact may stand: nothing, but that it is no stack pointer. */
@@ -427,20 +428,6 @@ export function step(state: State, instruction: Instruction, context: FactContex
 /** BPF_FUNC_map_lookup_elem. */
 export const MAP_LOOKUP_ELEM = 1;
 
-const COMPARE: Record<JumpName, (a: bigint, b: bigint, bits: 32 | 64) => boolean> = {
-  jeq: (a, b) => a === b,
-  jne: (a, b) => a !== b,
-  jgt: (a, b) => a > b,
-  jge: (a, b) => a >= b,
-  jlt: (a, b) => a < b,
-  jle: (a, b) => a <= b,
-  jset: (a, b) => (a & b) !== 0n,
-  jsgt: (a, b, bits) => BigInt.asIntN(bits, a) > BigInt.asIntN(bits, b),
-  jsge: (a, b, bits) => BigInt.asIntN(bits, a) >= BigInt.asIntN(bits, b),
-  jslt: (a, b, bits) => BigInt.asIntN(bits, a) < BigInt.asIntN(bits, b),
-  jsle: (a, b, bits) => BigInt.asIntN(bits, a) <= BigInt.asIntN(bits, b),
-};
-
 /** Which way a branch goes, where that is known: true = taken. */
 export function decide(instruction: Of<'branch'>, state: State): boolean | undefined {
   const { op, width } = instruction;
@@ -452,7 +439,7 @@ export function decide(instruction: Of<'branch'>, state: State): boolean | undef
   if (right?.kind !== 'constant') return undefined;
   if (left?.kind === 'constant') {
     const cut = (fact: { readonly value: bigint }) => BigInt.asUintN(width, fact.value);
-    return COMPARE[op](cut(left), cut(right), width);
+    return JUMP_CONDITIONS[op](cut(left), cut(right), width);
   }
   if ((left?.kind !== 'non-null' && left?.kind !== 'map') || right.value !== 0n) return undefined;
   return op === 'jne' ? true : op === 'jeq' ? false : undefined;
