@@ -6,6 +6,8 @@ export const BACKEND = '198.51.100.2';
 export const BACKEND_MAC = '02:00:00:00:00:02';
 /** Source ports that the frames take, by chance; a power of two. */
 export const FLOWS = 1024;
+/** As many as the ports can tell apart: the connection table no longer fits the cache. */
+export const MANY_FLOWS = 65_536;
 
 const SHORTEST_FRAME_BYTES = 60;
 

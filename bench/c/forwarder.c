@@ -2,7 +2,8 @@
 // The yardstick: a forwarder over AF_PACKET in C that does what a worker of this project does and nothing more.
 // It swaps the MAC addresses of each frame and sends it out of the ring's own memory with sendmmsg.
 //   forwarder INTERFACE v2|v3          (ends by a signal)
-// v2: TPACKET_V2 with a blocking poll, as our workers. v3: TPACKET_V3 with blocks, faster when overloaded.
+// v2: TPACKET_V2, frame by frame, as our workers. v3: TPACKET_V3, whose frames come by the block, when it is full or
+// its time is over. Both wait with a blocking poll.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,13 @@
 import type { Arena } from '../bpf/memory/arena.js';
 import { addressOfMemory, mapOver, unmapFrom } from '../sys/mmap.js';
-import { closeSocket, type LinkInfo, openReceiver, openSender, type RingShape, startReceiving } from '../sys/socket.js';
+import {
+  closeSocket,
+  type LinkInfo,
+  openReceiver,
+  openSender,
+  type RingShape,
+  startReceiving,
+} from '../sys/socket.js';
 
 /** Frames of a worker's ring: as many as stay in the second-level cache, and enough for a pause of milliseconds. */
 const RING_FRAMES = 2048;

@@ -26,6 +26,8 @@ export type SendFaultKind = 'queue-full' | 'too-long' | 'refused';
 
 /** The system calls of one worker. They work on addresses in the arena that are made once: a call allocates nothing. */
 export class WorkerIo {
+  /** Bound when the worker starts: a thread must not be ended while it binds native functions. */
+  readonly #libc = libc();
   readonly #receiver: number;
   readonly #sender: number;
   readonly #statistics = new RingStatistics();
@@ -40,7 +42,13 @@ export class WorkerIo {
    * @param block arena offset of the worker's CPU block
    * @param base  address of arena offset 0
    */
-  constructor(options: { receiver: number; sender: number; memory: WebAssembly.Memory; block: number; base: bigint }) {
+  constructor(options: {
+    receiver: number;
+    sender: number;
+    memory: WebAssembly.Memory;
+    block: number;
+    base: bigint;
+  }) {
     const { receiver, sender, memory, block } = options;
     this.#receiver = receiver;
     this.#sender = sender;
@@ -55,12 +63,15 @@ export class WorkerIo {
     this.#receivePoll = address + BigInt(CPU_SCRATCH);
     this.#sendPoll = this.#receivePoll + 8n;
     this.#timespec = address + BigInt(CPU_TIMESPEC);
-    this.#messages = Array.from({ length: MMSG_CAPACITY }, (_, i) => address + BigInt(CPU_MMSGHDRS + i * MMSGHDR_BYTES));
+    this.#messages = Array.from(
+      { length: MMSG_CAPACITY },
+      (_, i) => address + BigInt(CPU_MMSGHDRS + i * MMSGHDR_BYTES),
+    );
   }
 
   /** Wait for a frame; false when none came in time, or the socket has an error to take. */
   wait(timeoutMs: number): boolean {
-    return libc().poll(this.#receivePoll, 1, timeoutMs) > 0 && (this.#received[0]! & POLLIN) !== 0;
+    return this.#libc.poll(this.#receivePoll, 1, timeoutMs) > 0 && (this.#received[0]! & POLLIN) !== 0;
   }
 
   /**
@@ -76,7 +87,7 @@ export class WorkerIo {
 
   /** Write the monotonic clock to CPU_TIMESPEC. */
   readClock(): void {
-    libc().clockGettime(CLOCK_MONOTONIC, this.#timespec);
+    this.#libc.clockGettime(CLOCK_MONOTONIC, this.#timespec);
   }
 
   /**
@@ -85,7 +96,7 @@ export class WorkerIo {
    */
   send(first: number, end: number): number {
     for (;;) {
-      const taken = libc().sendmmsg(this.#sender, this.#messages[first]!, end - first, MSG_DONTWAIT);
+      const taken = this.#libc.sendmmsg(this.#sender, this.#messages[first]!, end - first, MSG_DONTWAIT);
       if (taken > 0) return taken;
       const errno = lastErrno();
       if (errno !== EINTR) return -errno;
@@ -94,7 +105,7 @@ export class WorkerIo {
 
   /** Wait until the send queue has room, or the time is over. */
   waitForRoom(timeoutMs: number): void {
-    libc().poll(this.#sendPoll, 1, timeoutMs);
+    this.#libc.poll(this.#sendPoll, 1, timeoutMs);
   }
 
   /** Frames that the ring had no room for since the last call. */
@@ -110,6 +121,7 @@ export function isQueueFull(errno: number): boolean {
 
 /** What an errno of `send` means, and its name for the log. */
 export function sendFaultOf(errno: number): { kind: SendFaultKind; name: string } {
-  const kind = errno === EAGAIN || errno === ENOBUFS ? 'queue-full' : errno === EMSGSIZE ? 'too-long' : 'refused';
+  const kind =
+    errno === EAGAIN || errno === ENOBUFS ? 'queue-full' : errno === EMSGSIZE ? 'too-long' : 'refused';
   return { kind, name: errnoName(errno) };
 }

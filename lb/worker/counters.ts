@@ -60,7 +60,10 @@ export class CounterCells {
   }
 
   read(): Readonly<Record<WorkerCounter, bigint>> {
-    const entries = WORKER_COUNTER_NAMES.map((name) => [name, Atomics.load(this.#cells, WORKER_COUNTERS[name])]);
+    const entries = WORKER_COUNTER_NAMES.map((name) => [
+      name,
+      Atomics.load(this.#cells, WORKER_COUNTERS[name]),
+    ]);
     return Object.fromEntries(entries) as Record<WorkerCounter, bigint>;
   }
 }

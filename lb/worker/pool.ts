@@ -16,7 +16,11 @@ import { type IoFault, type SwapMessage, WORKER_STATE, type WorkerData } from '.
 import { pumpWasm } from './pump-wasm.gen.js';
 
 /** Something that happened to a worker, for the log. */
-export type PoolLog = (level: 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void;
+export type PoolLog = (
+  level: 'info' | 'warn' | 'error',
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void;
 
 export interface WorkerStatus {
   readonly index: number;
@@ -31,7 +35,8 @@ export interface WorkerStatus {
 
 export interface WorkerPoolOptions {
   readonly arena: Arena;
-  readonly sockets: AfPacketSockets;
+  /** Opened by the caller, who closes them once the pool has stopped. */
+  readonly sockets: Pick<AfPacketSockets, 'shape' | 'base' | 'workers'>;
   readonly ifindex: number;
   readonly program: WebAssembly.Module;
   /** Frees what the maps hold in the name of a CPU whose thread died. */
@@ -39,6 +44,8 @@ export interface WorkerPoolOptions {
   readonly log: PoolLog;
   /** Module that a thread starts with. */
   readonly entry?: URL;
+  /** A worker whose heartbeat stands still for so long hangs, ms (5000); a look takes at most a tenth of a second. */
+  readonly hangMs?: number;
 }
 
 /** Wait before a thread is started again that died soon after its start, ms; doubles up to the maximum. */
@@ -48,9 +55,11 @@ const MAX_BACKOFF_MS = 2000;
 const STABLE_MS = 10_000;
 const START_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 1000;
-/** A worker whose heartbeat stands still for so long hangs, ms; a look takes at most a tenth of a second. */
+/** Between two looks at a thread that starts, ms. */
+const POLL_MS = 5;
 const HANG_MS = 5000;
-const WATCH_MS = 1000;
+/** Looks at the heartbeats in that time. */
+const HANG_LOOKS = 5;
 
 interface Member {
   readonly index: number;
@@ -79,6 +88,7 @@ export class WorkerPool {
   #program: WebAssembly.Module;
   #generation = 1;
   #isStopping = false;
+  readonly #hangMs: number;
   readonly #watch: NodeJS.Timeout;
 
   private constructor(options: WorkerPoolOptions) {
@@ -103,7 +113,8 @@ export class WorkerPool {
       killedWhy: undefined,
       timer: undefined,
     }));
-    this.#watch = setInterval(() => this.#killHanging(), WATCH_MS);
+    this.#hangMs = options.hangMs ?? HANG_MS;
+    this.#watch = setInterval(() => this.#killHanging(), this.#hangMs / HANG_LOOKS);
     this.#watch.unref();
   }
 
@@ -135,12 +146,12 @@ export class WorkerPool {
   }
 
   workers(): WorkerStatus[] {
-    return this.#members.map(({ index, state, restarts, lastFault, counters }) => ({
-      index,
-      state,
-      restarts,
-      lastFault,
-      counters: counters.read(),
+    return this.#members.map((member) => ({
+      index: member.index,
+      state: this.#isRunning(member) ? 'running' : member.state,
+      restarts: member.restarts,
+      lastFault: member.lastFault,
+      counters: member.counters.read(),
     }));
   }
 
@@ -149,7 +160,11 @@ export class WorkerPool {
     this.#program = program;
     this.#generation += 1;
     for (const member of this.#members) {
-      member.thread?.postMessage({ kind: 'swap', program, generation: this.#generation } satisfies SwapMessage);
+      member.thread?.postMessage({
+        kind: 'swap',
+        program,
+        generation: this.#generation,
+      } satisfies SwapMessage);
       Atomics.store(this.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, this.#generation);
     }
   }
@@ -159,7 +174,7 @@ export class WorkerPool {
     const member = this.#members[index];
     if (!member?.thread) return;
     member.killedWhy = why;
-    await member.thread.terminate();
+    await this.#terminate(member, member.thread);
   }
 
   /** End the threads: after their batch, and by force when one does not answer. */
@@ -173,13 +188,32 @@ export class WorkerPool {
         const { thread } = member;
         if (thread) {
           const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
-          const timeout = setTimeout(() => void thread.terminate(), STOP_TIMEOUT_MS);
+          const timeout = setTimeout(() => void this.#terminate(member, thread), STOP_TIMEOUT_MS);
           await ended;
           clearTimeout(timeout);
         }
         member.state = 'stopped';
       }),
     );
+  }
+
+  /** True once the member's thread takes frames. */
+  #isRunning({ thread, block }: Member): boolean {
+    return (
+      thread !== undefined && Atomics.load(this.#words, (block + CPU_STATE) / 4) === WORKER_STATE.running
+    );
+  }
+
+  /**
+   * End a thread where it stands, but not while it starts: it binds native functions then, and a thread that is
+   * ended in the middle of that takes the process along (napi_throw in an environment that is ending aborts).
+   */
+  async #terminate(member: Member, thread: Thread): Promise<void> {
+    const end = member.startedMs + START_TIMEOUT_MS;
+    while (member.thread === thread && !this.#isRunning(member) && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    if (member.thread === thread) await thread.terminate();
   }
 
   #setCommand(member: Member, command: number): void {
@@ -206,11 +240,9 @@ export class WorkerPool {
     member.startedMs = performance.now();
     member.heartbeatMs = member.startedMs;
     let fault: string | undefined;
-    thread.on('online', () => {
-      member.state = 'running';
-    });
     thread.on('message', ({ what, errno }: IoFault) => {
-      const message = what === 'send' ? 'the kernel refused to send a frame' : 'the interface stopped receiving';
+      const message =
+        what === 'send' ? 'the kernel refused to send a frame' : 'the interface stopped receiving';
       this.#options.log('warn', message, { worker: member.index, errno });
     });
     thread.on('error', (error) => {
@@ -223,11 +255,11 @@ export class WorkerPool {
     const nowMs = performance.now();
     for (const member of this.#members) {
       const heartbeat = Atomics.load(this.#words, (member.block + CPU_HEARTBEAT) / 4);
-      if (heartbeat !== member.heartbeat || !member.thread) {
+      if (heartbeat !== member.heartbeat || !this.#isRunning(member)) {
         member.heartbeat = heartbeat;
         member.heartbeatMs = nowMs;
-      } else if (nowMs - member.heartbeatMs > HANG_MS) {
-        void this.kill(member.index, `no sign of life for ${HANG_MS / 1000} s`);
+      } else if (nowMs - member.heartbeatMs > this.#hangMs) {
+        void this.kill(member.index, `no sign of life for ${this.#hangMs / 1000} s`);
       }
     }
   }
@@ -260,13 +292,15 @@ export class WorkerPool {
   async #untilRunning(): Promise<void> {
     const end = performance.now() + START_TIMEOUT_MS;
     for (const member of this.#members) {
-      const state = () => Atomics.load(this.#words, (member.block + CPU_STATE) / 4);
-      while (state() !== WORKER_STATE.running) {
-        if (member.lastFault !== undefined) throw new Error(`worker ${member.index} did not start: ${member.lastFault}`);
-        if (performance.now() > end) throw new Error(`worker ${member.index} did not start within ${START_TIMEOUT_MS / 1000} s`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+      while (!this.#isRunning(member)) {
+        if (member.lastFault !== undefined) {
+          throw new Error(`worker ${member.index} did not start: ${member.lastFault}`);
+        }
+        if (performance.now() > end) {
+          throw new Error(`worker ${member.index} did not start within ${START_TIMEOUT_MS / 1000} s`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
-      member.state = 'running';
     }
   }
 }

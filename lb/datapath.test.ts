@@ -1,0 +1,353 @@
+import { execFileSync } from 'node:child_process';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { until } from '../demo/lines.js';
+import { missingRoot } from '../test/support/capabilities.js';
+import {
+  built,
+  CLIENT,
+  DatapathBed,
+  DEVICE,
+  flowFrame,
+  forwarded,
+  packetSockets,
+  sorted,
+  traces,
+  VIP,
+} from '../test/support/datapath-bed.js';
+import { enterNamespace, sh, withoutTools } from '../test/support/namespace.js';
+import { editSection } from '../test/support/objects.js';
+import { concat, fromHex, hex, tcpFrame, udpFrame } from '../test/support/packets.js';
+import { objectBytes } from './balancer/object.js';
+import { loadObject } from './bpf/object/load.js';
+import { pseudoHeaderSum } from './net/checksum.js';
+
+const FLOWS = Array.from({ length: 4000 }, (_, i) => 10_000 + i);
+const expectedOf = (flows: readonly number[]) => flows.map((flow) => forwarded(flowFrame(flow), flow));
+
+/** The balancer with one of its constants set. */
+function balancerWith(constant: string, value: bigint): Uint8Array {
+  const bytes = objectBytes('balancer');
+  const { btf } = loadObject(bytes);
+  const place = btf?.find('datasec', '.rodata')?.vars.find(({ type }) => btf.type(type).name === constant);
+  if (!place) throw new Error(`no constant ${constant}`);
+  const little = Uint8Array.from({ length: place.sizeBytes }, (_, i) =>
+    Number((value >> BigInt(8 * i)) & 0xffn),
+  );
+  return editSection(bytes, '.rodata', place.offset, [...little]);
+}
+
+describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : ''}`, () => {
+  let bed: DatapathBed | undefined;
+  const start = async (...options: Parameters<typeof DatapathBed.start>): Promise<DatapathBed> => {
+    bed = await DatapathBed.start(...options);
+    return bed;
+  };
+  /** Of all workers together. */
+  const total = (name: string): number =>
+    bed!.datapath
+      .workers()
+      .reduce(
+        (sum, { counters }) => sum + Number(Object.entries(counters).find(([key]) => key === name)?.[1]),
+        0,
+      );
+
+  beforeAll(() => {
+    enterNamespace();
+    DatapathBed.prepare();
+  });
+
+  afterEach(async () => {
+    await bed?.stop();
+    bed = undefined;
+  });
+
+  it('sends each frame of a VIP on to its backend, encapsulated, and no other', async () => {
+    const { exchange, datapath, wire } = await start();
+    const other = tcpFrame({ src: CLIENT, dst: '198.51.100.99', sport: 1, dport: 80 });
+    wire.send(other);
+    expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
+    wire.send(other);
+    expect(wire.received()).toEqual([]);
+    // Counters are written at the end of a batch.
+    await until('the counters', () => total('transmitted') === FLOWS.length);
+    await until('the others to pass', () => total('passed') === 2);
+    const bytes = flowFrame(FLOWS[0]!).length;
+    expect(total('received')).toBe(FLOWS.length + 2);
+    expect(total('transmitted_bytes')).toBe(FLOWS.length * (bytes + 20));
+    for (const { counters } of datapath.workers()) expect(counters.transmitted! > 1000n).toBe(true);
+    const { packets, bytes: vipBytes } = datapath.tables.vipStats(0);
+    expect([packets, vipBytes]).toEqual([BigInt(FLOWS.length), BigInt(FLOWS.length * (bytes - 14))]);
+  });
+
+  it('keeps a flow in order', async () => {
+    const { exchange } = await start();
+    const numbers = Array.from({ length: 1000 }, (_, i) => i);
+    const frameOf = (n: number) => flowFrame(4242, Uint8Array.of(n >> 8, n & 0xff));
+    const came = await exchange(numbers, frameOf);
+    expect(came.map(hex)).toEqual(numbers.map((n) => hex(forwarded(frameOf(n), 4242))));
+  });
+
+  it('fills in checksums that the sender left to its NIC', async () => {
+    const { wire } = await start();
+    const frame = flowFrame(4243);
+    const partial = Uint8Array.from(frame);
+    // The sum of the pseudo-header, not inverted, as checksum offload wants it.
+    const sum = pseudoHeaderSum(frame.subarray(26, 30), frame.subarray(30, 34), 6, frame.length - 34);
+    partial.set([sum >> 8, sum & 0xff], 50);
+    wire.sendPartial(partial, 34, 50);
+    const came = await until('the frame', () => wire.received()[0]);
+    expect(hex(came)).toBe(hex(forwarded(frame, 4243)));
+    await until('the counter', () => total('checksum_filled') === 1);
+  });
+
+  it('puts VLAN tags back before the program looks', async () => {
+    const { wire } = await start();
+    const frame = flowFrame(4244);
+    wire.send(concat(frame.subarray(0, 12), fromHex('81000005'), frame.subarray(12)));
+    await until('the frame to pass', () => total('passed') === 1);
+    expect(total('vlan_restored')).toBe(1);
+    expect(wire.received()).toEqual([]);
+  });
+
+  it('does not answer for another host', async () => {
+    const { wire } = await start();
+    const frame = flowFrame(4245);
+    frame.set(fromHex('020000000077'), 0);
+    wire.send(frame);
+    await until('the counter', () => total('other_host') === 1);
+    expect(wire.received()).toEqual([]);
+  });
+
+  it('counts frames that are too long for the link once they are encapsulated', async () => {
+    const { wire, datapath } = await start();
+    const payload = (bytes: number) => new Uint8Array(bytes - 54);
+    const longest = flowFrame(4246, payload(1600 + 14 - 40));
+    wire.send(longest);
+    wire.send(flowFrame(4246, payload(1600 + 14 - 39)));
+    const came = await until('the frame', () => wire.received()[0]);
+    expect(hex(came)).toBe(hex(forwarded(longest, 4246)));
+    await until('the drop', () => datapath.tables.dropStats(0).too_long.packets === 1n);
+  });
+
+  it('replaces a worker that is killed in mid-load, and forwards with the others meanwhile', async () => {
+    const { datapath, wire, untilWorker, exchange, log } = await start();
+    const sockets = packetSockets();
+    let [sent, came, isKilled] = [0, 0, false];
+    const burst = async () => {
+      for (let i = 0; i < 100; i++) wire.send(flowFrame(10_000 + (sent++ % 5000)));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      came += wire.received().length;
+    };
+    const load = (async () => {
+      while (!isKilled) await burst();
+    })();
+    await until('some load', () => came > 2000);
+    const before = datapath.workers()[1]!.counters.transmitted!;
+    await datapath.restartWorker(0);
+    expect(datapath.workers()[0]!.state).toBe('restarting');
+    await untilWorker(1, 'go on', ({ counters }) => counters.transmitted! > before + 100n);
+    await untilWorker(0, 'be replaced', ({ restarts, state }) => restarts === 1 && state === 'running');
+    isKilled = true;
+    await load;
+    await until('the rest', () => {
+      came += wire.received().length;
+      return sent - came <= total('lost_at_restart') + total('ring_full');
+    });
+    // What it had in hand, a batch at most.
+    expect(total('lost_at_restart')).toBeLessThanOrEqual(64);
+    expect(packetSockets()).toEqual(sockets);
+    const after = await exchange(FLOWS);
+    expect(sorted(after)).toEqual(sorted(expectedOf(FLOWS)));
+    expect(datapath.workers().map(({ restarts }) => restarts)).toEqual([1, 0]);
+    expect(datapath.workers()[0]!.lastFault).toBe('killed on request');
+    expect(log.map(({ level, worker }) => [level, worker])).toEqual([
+      ['error', 0],
+      ['info', 0],
+    ]);
+  });
+
+  it('rests while the link is down, says so once, and forwards when it is up again', async () => {
+    const { exchange, log, wire } = await start();
+    sh(`ip link set ${DEVICE} down`);
+    await until('the log', () => log.length === 2);
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1e6).toBeLessThan(0.3);
+    expect(log.map(({ message, worker, errno }) => [message, worker, errno]).sort()).toEqual([
+      ['the interface stopped receiving', 0, 'ENETDOWN'],
+      ['the interface stopped receiving', 1, 'ENETDOWN'],
+    ]);
+    sh(`ip link set ${DEVICE} up`);
+    wire.received();
+    const flows = FLOWS.slice(0, 1000);
+    expect(sorted(await exchange(flows))).toEqual(sorted(expectedOf(flows)));
+    // Both workers are in the group again.
+    for (const { counters } of bed!.datapath.workers()) expect(counters.transmitted! > 100n).toBe(true);
+    expect(log).toHaveLength(2);
+  });
+
+  describe('swaps the program', () => {
+    it('between batches, without losing a frame', async () => {
+      const { exchange, datapath } = await start();
+      const swaps = (async () => {
+        for (let i = 0; i < 4; i++) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          datapath.swapProgram(objectBytes('balancer'));
+        }
+      })();
+      expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
+      await swaps;
+      expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
+      expect(datapath.workers().map(({ restarts }) => restarts)).toEqual([0, 0]);
+    });
+
+    it('for one with other constants, over the same maps', async () => {
+      const { exchange, datapath } = await start();
+      const tracked = () => [...datapath.tables.trackedFlows().values()].reduce((sum, n) => sum + n, 0);
+      await exchange(FLOWS.slice(0, 100));
+      expect(tracked()).toBe(100);
+      const [first, second] = [FLOWS.slice(100, 200), FLOWS.slice(200, 300)];
+      // Without a note of new connections the ring alone decides; frames go on all the same.
+      datapath.swapProgram(balancerWith('new_connections_per_second', 0n));
+      await until('both workers to have swapped', async () => {
+        const before = tracked();
+        const fresh = Array.from({ length: 64 }, (_, i) => 20_000 + i + ((performance.now() * 64) & 0x3fff));
+        await exchange(fresh);
+        return tracked() === before;
+      });
+      const before = tracked();
+      expect(sorted(await exchange(first))).toEqual(sorted(expectedOf(first)));
+      expect(tracked()).toBe(before);
+      datapath.swapProgram(objectBytes('balancer'));
+      await until('both workers to have swapped back', async () => {
+        await exchange(second);
+        return tracked() === before + 100;
+      });
+    });
+
+    it('for none that is not a balancer; what runs goes on', async () => {
+      const { exchange, datapath } = await start();
+      expect(() => datapath.swapProgram(objectBytes('decap'))).toThrow();
+      expect(() => datapath.swapProgram(new Uint8Array(100))).toThrow();
+      const flows = FLOWS.slice(0, 200);
+      expect(sorted(await exchange(flows))).toEqual(sorted(expectedOf(flows)));
+    });
+  });
+
+  it('leaves nothing when it stops', async () => {
+    // The first start makes threads that stay: the runtime's own.
+    await (await start()).stop();
+    const before = traces();
+    expect(before).toMatchObject({ tables: '', packetSockets: 0, isGroOn: true });
+    const { datapath, wire, exchange } = await start();
+    await exchange(FLOWS.slice(0, 100));
+    expect(traces()).toMatchObject({ isGroOn: false, packetSockets: 5 });
+    expect(traces().tables).toContain(`waggle_${DEVICE}`);
+    expect(traces().threads).toBeGreaterThanOrEqual(before.threads + 2);
+    await datapath.stop();
+    await datapath.stop();
+    wire.close();
+    await until('the threads to be gone', () => traces().threads <= before.threads);
+    expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+  });
+
+  describe('that cannot start', () => {
+    const elements = () =>
+      /elements = \{ (.*?) \}/s.exec(sh(`nft list set netdev waggle_${DEVICE} vip4`))?.[1];
+    const failureOf = async (options: Parameters<typeof DatapathBed.start>[0] = {}): Promise<unknown> => {
+      try {
+        await (await DatapathBed.start(options)).stop();
+      } catch (error) {
+        return error;
+      }
+      return undefined;
+    };
+    /** It fails so, and all is as before. */
+    const expectFailure = async (code: string, options?: Parameters<typeof DatapathBed.start>[0]) => {
+      const before = traces();
+      expect(await failureOf(options)).toMatchObject({ code });
+      await until('the threads to be gone', () => traces().threads <= before.threads);
+      expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+    };
+
+    it.each([
+      ['no such interface', 'ENGINE_NO_INTERFACE', { interface: 'dp-none' }],
+      ['no worker', 'DATAPATH_WORKERS', { workers: 0 }],
+      ['too many workers', 'DATAPATH_WORKERS', { workers: 65 }],
+      ['a part of a worker', 'DATAPATH_WORKERS', { workers: 1.5 }],
+      ['no connection', 'DATAPATH_CONNECTIONS', { connectionTableEntries: 0 }],
+      ['an object without the program', 'DATAPATH_PROGRAM', { object: objectBytes('decap') }],
+      ['tables of more than 4 GiB', 'ARENA_TOO_LARGE', { workers: 64, connectionTableEntries: 2 ** 22 }],
+    ])('leaves nothing behind: %s', async (_, code, options) => {
+      await expectFailure(code, options);
+    });
+
+    it('leaves nothing behind: no right to packet sockets', () => {
+      const before = traces();
+      const script = `
+        const { Datapath } = await import(${JSON.stringify(built('datapath'))});
+        const options = { interface: '${DEVICE}', workers: 1, connectionTableEntries: 10, log: () => {} };
+        await Datapath.start(options).catch(({ code, fault }) => console.log(code, fault.capability));`;
+      const rights = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      const node = [process.execPath, '--input-type=module', '--eval', script];
+      const said = execFileSync('setpriv', [...rights, ...node], { encoding: 'utf8' });
+      expect(said.trim()).toBe('ENGINE_CAPABILITY CAP_NET_RAW');
+      expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+    });
+
+    it('leaves nothing behind: the interface is down', async () => {
+      sh(`ip link set ${DEVICE} down`);
+      await expectFailure('ENGINE_INTERFACE_DOWN');
+      sh(`ip link set ${DEVICE} up`);
+    });
+
+    it('leaves nothing behind: no nftables while the host forwards', async () => {
+      sh(`sysctl -w net.ipv4.conf.${DEVICE}.forwarding=1`);
+      const before = packetSockets();
+      expect(await withoutTools(() => failureOf())).toMatchObject({ code: 'HOST_GUARD_MISSING' });
+      expect(packetSockets()).toEqual(before);
+      sh(`sysctl -w net.ipv4.conf.${DEVICE}.forwarding=0`);
+      await (await start()).exchange([1]);
+    });
+
+    it('leaves nothing behind: the last step fails, with threads that run', async () => {
+      const { AfPacketSockets } = (await import(built('io/af-packet'))) as typeof import('./io/af-packet.js');
+      const failing = vi.spyOn(AfPacketSockets.prototype, 'start').mockImplementation(() => {
+        throw Object.assign(new Error('no fan-out'), { code: 'TEST' });
+      });
+      try {
+        await expectFailure('TEST');
+      } finally {
+        failing.mockRestore();
+      }
+    });
+
+    it('beside another one on the interface leaves that one and its guard alone', async () => {
+      const first = await start();
+      await expectFailure('CLAIM_TAKEN');
+      expect(elements()).toBe('198.51.100.10 . tcp . 80');
+      const flows = FLOWS.slice(0, 200);
+      expect(sorted(await first.exchange(flows))).toEqual(sorted(expectedOf(flows)));
+    });
+  });
+
+  it('does not let the host answer for a VIP', async () => {
+    const { datapath, exchange } = await start();
+    await exchange([1]);
+    expect(sh(`nft list table netdev waggle_${DEVICE}`)).toMatch(/@vip4 counter packets 1 /);
+    await datapath.unprotectVip(VIP);
+    await exchange([2]);
+    expect(sh(`nft list table netdev waggle_${DEVICE}`)).toMatch(/@vip4 counter packets 1 /);
+  });
+
+  it('works with one worker, and with datagrams', async () => {
+    const { wire, datapath } = await start({ workers: 1 });
+    datapath.tables.putVip({ ...VIP, protocol: 'udp' }, { flags: 0, number: 1 });
+    datapath.tables.putVipRing(1, 0);
+    const frame = udpFrame({ src: CLIENT, dst: '198.51.100.10', sport: 53, dport: 80 });
+    wire.send(frame);
+    const came = await until('the frame', () => wire.received()[0]);
+    expect(hex(came)).toBe(hex(forwarded(frame, 53)));
+  });
+});
