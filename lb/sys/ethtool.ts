@@ -1,6 +1,6 @@
-import { addressOf } from './syscall.js';
 import { lastErrno, libc } from './libc.js';
 import { interfaceRequest, withControlSocket } from './socket.js';
+import { addressOf } from './syscall.js';
 
 const SIOCETHTOOL = 0x8946;
 const IFR_DATA = 16;

@@ -15,11 +15,30 @@ interface Libc {
   readonly poll: (pollfds: bigint, count: number, timeoutMs: number) => number;
   readonly sendmmsg: (fd: number, messages: bigint, count: number, flags: number) => number;
   readonly clockGettime: (clock: number, timespec: bigint) => number;
-  readonly mmap: (address: bigint, bytes: number, protection: number, flags: number, fd: number, offset: number) => number | bigint;
+  readonly mmap: (
+    address: bigint,
+    bytes: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ) => number | bigint;
   readonly socket: (family: number, type: number, protocol: number) => number;
   readonly bind: (fd: number, address: Uint8Array, bytes: number) => number;
-  readonly setsockopt: (fd: number, level: number, option: number, value: Uint8Array, bytes: number) => number;
-  readonly getsockopt: (fd: number, level: number, option: number, value: Uint8Array, bytes: Uint8Array) => number;
+  readonly setsockopt: (
+    fd: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    bytes: number,
+  ) => number;
+  readonly getsockopt: (
+    fd: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    bytes: Uint8Array,
+  ) => number;
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
   readonly send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
@@ -37,11 +56,15 @@ export function libc(): Libc {
       poll: bind('int poll(uintptr_t fds, ulong count, int timeout)'),
       sendmmsg: bind('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)'),
       clockGettime: bind('int clock_gettime(int clock, uintptr_t timespec)'),
-      mmap: bind('intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)'),
+      mmap: bind(
+        'intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)',
+      ),
       socket: bind('int socket(int family, int type, int protocol)'),
       bind: bind('int bind(int fd, _In_ void *address, uint bytes)'),
       setsockopt: bind('int setsockopt(int fd, int level, int option, _In_ void *value, uint bytes)'),
-      getsockopt: bind('int getsockopt(int fd, int level, int option, _Out_ void *value, _Inout_ void *bytes)'),
+      getsockopt: bind(
+        'int getsockopt(int fd, int level, int option, _Out_ void *value, _Inout_ void *bytes)',
+      ),
       ioctl: bind('int ioctl(int fd, ulong request, _Inout_ void *argument)'),
       send: bind('long send(int fd, _In_ void *bytes, size_t length, int flags)'),
       recv: bind('long recv(int fd, _Out_ void *bytes, size_t length, int flags)'),

@@ -16,7 +16,10 @@ function map(address: bigint, bytes: number, flags: number, fd: number, what: st
   const mapped = libc().mmap(address, bytes, PROT_READ_WRITE, flags | MAP_FIXED, fd, 0);
   if (BigInt(mapped) === address) return;
   const errno = errnoName(lastErrno());
-  throw new SysError({ code: 'SYS_CALL', call: 'mmap', errno }, `mapping ${what} (${bytes} bytes) failed: ${errno}`);
+  throw new SysError(
+    { code: 'SYS_CALL', call: 'mmap', errno },
+    `mapping ${what} (${bytes} bytes) failed: ${errno}`,
+  );
 }
 
 /**

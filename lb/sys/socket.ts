@@ -41,7 +41,10 @@ function words(...values: readonly number[]): Uint8Array {
 
 function setPacketOption(fd: number, option: keyof typeof PACKET, ...values: readonly number[]): void {
   const bytes = words(...values);
-  checked(`setsockopt PACKET_${option}`, libc().setsockopt(fd, SOL_PACKET, PACKET[option], bytes, bytes.length));
+  checked(
+    `setsockopt PACKET_${option}`,
+    libc().setsockopt(fd, SOL_PACKET, PACKET[option], bytes, bytes.length),
+  );
 }
 
 function bindToInterface(fd: number, ifindex: number, protocol: number): void {
@@ -184,7 +187,10 @@ export function findLink(name: string): LinkInfo | undefined {
       const bytes = interfaceRequest(name);
       if (libc().ioctl(fd, request, bytes) >= 0) return new DataView(bytes.buffer, IFNAMSIZ);
       if (lastErrno() === ENODEV) return undefined;
-      throw new SysError({ code: 'SYS_CALL', call: 'ioctl', errno: String(lastErrno()) }, `asking for interface ${name} failed`);
+      throw new SysError(
+        { code: 'SYS_CALL', call: 'ioctl', errno: String(lastErrno()) },
+        `asking for interface ${name} failed`,
+      );
     };
     const index = ask(SIOCGIFINDEX);
     const flags = ask(SIOCGIFFLAGS);
