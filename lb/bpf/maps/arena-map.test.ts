@@ -341,12 +341,12 @@ describe('forEach visits what nextKey walks', () => {
           walked.push(`${key}=${map.lookup(key)}`);
         }
         const visited: string[] = [];
-        map.forEach((key, value) => visited.push(`${key}=${value}`));
+        map.forEach((key, value) => void visited.push(`${key}=${value}`));
         expect(visited.sort()).toEqual(walked.sort());
         expect(visited).toContain(`${u32(1)}=${filled(map, 8)}`);
         expect(map.delete(u32(1)) === 0).toBe(name === 'hash' || name === 'lru');
         visited.length = 0;
-        map.forEach((key) => visited.push(String(number(key))));
+        map.forEach((key) => void visited.push(String(number(key))));
         expect(visited.includes('1')).toBe(name !== 'hash' && name !== 'lru');
         map.close();
       });
