@@ -30,6 +30,8 @@ interface Watched {
 const SETTLE_MS = 300;
 const FIRST_RETRY_MS = 5;
 const MAX_RETRY_MS = 2_000;
+/** While the kernel asks: its question goes out once a second, and the answer is to be seen soon. */
+const MAX_PENDING_RETRY_MS = 200;
 /** How often a next hop that is known is looked at again. */
 const REFRESH_MS = 5_000;
 const TICK_MS = 100;
@@ -128,7 +130,10 @@ export class Neighbours implements NextHops {
           : { state: 'pending', mac: before.mac, reason: '' };
     watched.status = after;
     if (after.state === 'resolved') watched.backoffMs = FIRST_RETRY_MS;
-    else watched.backoffMs = Math.min(watched.backoffMs * 2, MAX_RETRY_MS);
+    else {
+      const longest = after.state === 'pending' ? MAX_PENDING_RETRY_MS : MAX_RETRY_MS;
+      watched.backoffMs = Math.min(watched.backoffMs * 2, longest);
+    }
     watched.dueMs = this.#options.nowMs() + (after.state === 'resolved' ? REFRESH_MS : watched.backoffMs);
     this.#tell(watched.address, before, after);
     return before.mac?.join() !== after.mac?.join();

@@ -261,6 +261,18 @@ describe.skipIf(!isBuilt)(`the command line (${isBuilt ? 'dist/' : 'dist/ is not
       expect(await must('delete', 'pool', 'other')).toBe('pool other deleted\n');
     });
 
+    it('a backend that takes no connections yet is told of', async () => {
+      datapath.silent.set('10.0.0.8', '');
+      datapath.silent.set('10.0.0.9', 'nobody answers');
+      expect(await must('create', 'backend', 'web/p', '--address', '10.0.0.8')).toBe(
+        'backend web/p created; it takes connections once its next hop answers\n',
+      );
+      expect(await must('create', 'backend', 'web/u', '--address', '10.0.0.9')).toBe(
+        'backend web/u created; it takes no connections: its next hop is unreachable, nobody answers\n',
+      );
+      for (const id of ['p', 'u']) await must('delete', 'backend', `web/${id}`);
+    });
+
     it('a dry run changes nothing', async () => {
       const before = await must('get', 'backends', '-o', 'json');
       expect(await must('delete', 'backend', 'web/a', '--dry-run')).toMatch(/nothing was changed/);

@@ -70,6 +70,13 @@ function addCreatePool(create: Command): void {
     });
 }
 
+/** A backend takes no connections before its next hop is known: not to be found out by waiting. */
+function waitingFor({ status }: Backend__Output): string {
+  if (status?.nextHop?.state === 'STATE_PENDING') return '; it takes connections once its next hop answers';
+  if (status?.nextHop?.state !== 'STATE_UNREACHABLE') return '';
+  return `; it takes no connections: its next hop is unreachable, ${status.nextHop.reason}`;
+}
+
 function addCreateBackend(create: Command): void {
   create
     .command('backend')
@@ -88,7 +95,7 @@ function addCreateBackend(create: Command): void {
         const created = await session.client.ask<Backend__Output>((call, done) =>
           session.client.pools.CreateBackend(request, call, done),
         );
-        report(session, options, created, `backend ${name} created`);
+        report(session, options, created, `backend ${name} created${waitingFor(created)}`);
       });
     });
 }

@@ -104,12 +104,11 @@ export class Bed {
 
   async addBackend(pool: string, name: string, family: 4 | 6): Promise<void> {
     const host = this.topology.host(name);
-    await this.lb.must(
-      'create',
-      'backend',
-      `${pool}/${name}`,
-      '--address',
-      family === 4 ? host.address4 : host.address6,
+    const address = family === 4 ? host.address4 : host.address6;
+    await this.lb.must('create', 'backend', `${pool}/${name}`, '--address', address);
+    // It takes connections once the network has answered where it is.
+    await until(`the next hop of ${name}`, async () =>
+      (await this.lb.must('get', 'backend', `${pool}/${name}`, '-o', 'json')).includes('"STATE_RESOLVED"'),
     );
   }
 
