@@ -86,13 +86,11 @@ const ETHERTYPE_IPV6: u16 = 0xdd86;
 const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;
 
-// @ts-ignore: decorator
 @inline function count(counter: u32, add: u64): void {
   const at: u32 = block + CPU_COUNTERS + counter * 8;
   store<u64>(at, load<u64>(at) + add);
 }
 
-// @ts-ignore: decorator
 @inline function word(offset: u32): u32 {
   return load<u32>(block + CPU_PUMP + offset);
 }
