@@ -79,7 +79,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'lb/worker/': ['lb/worker/', 'lb/io/', 'lb/bpf/', 'lb/sys/', 'lb/errors'],
   'lb/engine/': ['lb/engine/', 'lb/io/', 'lb/worker/', 'lb/bpf/', 'lb/sys/', 'lb/net/', 'lb/errors'],
   'lb/balancer/': ['lb/balancer/', 'lb/bpf/', 'lb/net/', 'lb/sys/', 'lb/errors'],
-  'control-plane/': ['control-plane/', 'lb/index'],
+  'control-plane/': ['control-plane/', 'lb/index', 'lb/bpf/index'],
 };
 
 for (const [part, allowed] of Object.entries(ALLOWED)) {

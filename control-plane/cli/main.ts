@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { addBpf } from './bpf.js';
 import { addCreate } from './create.js';
 import { addDecap } from './decap.js';
 import { addDelete } from './delete.js';
@@ -42,7 +43,18 @@ function createProgram(): Command {
     .addOption(new Option('-o, --output <format>', 'how to print').choices(OUTPUTS).default('table'))
     .exitOverride()
     .hook('preAction', (_, command) => checkRequired(command));
-  for (const add of [addUp, addStatus, addGet, addCreate, addSet, addDelete, addDrain, addRestart, addDecap])
+  for (const add of [
+    addUp,
+    addStatus,
+    addGet,
+    addCreate,
+    addSet,
+    addDelete,
+    addDrain,
+    addRestart,
+    addDecap,
+    addBpf,
+  ])
     add(program);
   explainIn(program);
   return program;

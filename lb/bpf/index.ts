@@ -27,4 +27,5 @@ export {
   programType,
 } from './object/load.js';
 export type { FunctionSpec, LineSpec, ObjectSpec, ProgramSpec, ProgramType } from './object/spec.js';
+export { ENGINES, type EngineName, type Outcome, Sandbox, SandboxError } from './sandbox.js';
 export { checkStructure } from './verifier/structural.js';
