@@ -1,7 +1,7 @@
 # Stage 1 builds everything, the BPF objects included; stage 2 holds what runs.
 FROM node:20-bookworm-slim AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends clang-19 make linux-libc-dev \
+ && apt-get install -y --no-install-recommends clang-19 llvm-19 make \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /waggle
 COPY package.json package-lock.json ./
