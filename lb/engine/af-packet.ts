@@ -20,6 +20,7 @@ export interface AfPacketOptions {
 
 export type AfPacketFault =
   | { readonly code: 'ENGINE_NO_INTERFACE'; readonly interface: string }
+  | { readonly code: 'ENGINE_NOT_ETHERNET'; readonly interface: string }
   | { readonly code: 'ENGINE_INTERFACE_DOWN'; readonly interface: string }
   | { readonly code: 'ENGINE_CAPABILITY'; readonly capability: string }
   | { readonly code: 'ENGINE_SOCKET'; readonly interface: string };
@@ -74,13 +75,19 @@ export class AfPacketEngine {
     return this.#parts.link;
   }
 
-  /** @throws AfPacketError ENGINE_NO_INTERFACE, ENGINE_INTERFACE_DOWN */
+  /** @throws AfPacketError ENGINE_NO_INTERFACE, ENGINE_NOT_ETHERNET, ENGINE_INTERFACE_DOWN */
   static findLink(name: string): LinkInfo {
     const link = findLink(name);
     if (!link) {
       throw new AfPacketError(
         { code: 'ENGINE_NO_INTERFACE', interface: name },
         `there is no interface ${name}: see ip link`,
+      );
+    }
+    if (!link.isEthernet) {
+      throw new AfPacketError(
+        { code: 'ENGINE_NOT_ETHERNET', interface: name },
+        `interface ${name} carries no Ethernet frames to other hosts: choose the one that leads to clients and backends`,
       );
     }
     if (!link.isUp) {

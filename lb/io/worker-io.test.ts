@@ -94,6 +94,7 @@ describe.skipIf(missingRoot)(`the sockets of a worker${missingRoot ? ` (${missin
       mtu: MTU,
       mac: Uint8Array.of(0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee),
       isUp: true,
+      isEthernet: true,
     });
     expect(findLink('io-none')).toBeUndefined();
     expect(findLink('')).toBeUndefined();

@@ -33,6 +33,8 @@ const SIOCGIFMTU = 0x8921;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
 const IFF_UP = 1;
+/** The loopback's is another, though its frames look alike. */
+const ARPHRD_ETHER = 1;
 const ENODEV = 19;
 
 function words(...values: readonly number[]): Uint8Array {
@@ -157,6 +159,8 @@ export interface LinkInfo {
   readonly mac: Uint8Array;
   readonly mtu: number;
   readonly isUp: boolean;
+  /** Its frames begin with an Ethernet header, and go to others: neither a tunnel nor the loopback. */
+  readonly isEthernet: boolean;
 }
 
 /** Run a function with a socket that ioctls of interfaces can go through. */
@@ -205,6 +209,7 @@ export function findLink(name: string): LinkInfo | undefined {
       mtu: mtu.getInt32(0, true),
       mac,
       isUp: (flags.getUint16(0, true) & IFF_UP) !== 0,
+      isEthernet: hardware.getUint16(0, true) === ARPHRD_ETHER,
     };
   });
 }

@@ -57,6 +57,12 @@ describe.skipIf(missingRoot)(`waggle up refuses (${missingRoot ?? 'root'})`, () 
     expectOneLine(result.stderr, /nowhere0/);
   });
 
+  it('an interface without Ethernet frames', () => {
+    const result = inside([process.execPath, WAGGLE, 'up', '--interface', 'lo', '--listen', '127.0.0.1:0']);
+    expect(result.status).toBe(1);
+    expectOneLine(result.stderr, /lo carries no Ethernet/);
+  });
+
   it('an interface that is down', () => {
     const result = inside([
       process.execPath,
