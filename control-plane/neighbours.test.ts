@@ -110,7 +110,7 @@ it('a look-up that fails is an unreachable next hop, not the end of the server',
   });
 });
 
-it('an address that no backend has any more is not looked for', async () => {
+it('an address that its last backend gave up is not looked for', async () => {
   answers.set('10.0.0.1', at(A));
   await neighbours.watch(backends('10.0.0.1'));
   await neighbours.watch(backends());

@@ -9,6 +9,8 @@ export interface HostSpec {
   readonly mtu: number;
   /** Addresses put on the loopback device: a backend holds its VIPs there (direct server return). */
   readonly loopback?: readonly string[];
+  /** The host leaves checksums to a NIC that it does not have, as a container on the same machine does. */
+  readonly leavesChecksums?: boolean;
   /** Routes through another host: destination prefix → host number. */
   readonly routes?: Readonly<Record<string, number>>;
 }
@@ -90,32 +92,15 @@ export class Topology {
     ip('-n', this.#segment, 'link', 'set', port, 'master', 'br0', 'mtu', String(spec.mtu), 'up');
     ip('-n', namespace, 'link', 'set', INTERFACE, 'mtu', String(spec.mtu), 'up');
     // veth hands over segments of up to 64 KiB without checksums; a real network does not.
-    for (const [where, device] of [
-      [namespace, INTERFACE],
-      [this.#segment, port],
+    for (const [where, device, tx] of [
+      [namespace, INTERFACE, spec.leavesChecksums ? 'on' : 'off'],
+      // The segment passes on what it gets, a checksum that is not filled in too.
+      [this.#segment, port, 'on'],
     ] as const) {
-      execFileSync(
-        'ip',
-        [
-          'netns',
-          'exec',
-          where,
-          'ethtool',
-          '-K',
-          device,
-          'tx',
-          'off',
-          'tso',
-          'off',
-          'gso',
-          'off',
-          'gro',
-          'off',
-        ],
-        {
-          stdio: ['ignore', 'ignore', 'pipe'],
-        },
-      );
+      const offloads = `tx ${tx} tso off gso off gro off`.split(' ');
+      execFileSync('ip', ['netns', 'exec', where, 'ethtool', '-K', device, ...offloads], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
     }
     ip('-n', namespace, 'address', 'add', `${host.address4}/24`, 'dev', INTERFACE);
     ip('-n', namespace, 'address', 'add', `${host.address6}/64`, 'dev', INTERFACE, 'nodad');

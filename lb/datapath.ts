@@ -65,13 +65,19 @@ function programOf(object: ObjectSpec): Program {
   );
 }
 
+/**
+ * Have V8 compile wasm to optimised code at once: a packet that comes early must not pay for the warming up. Before any
+ * module is made, the maps' included: workers get the code of one that was compiled here.
+ */
+function optimiseWasm(): void {
+  setFlagsFromString('--no-liftoff');
+  setFlagsFromString('--no-wasm-lazy-compilation');
+}
+
 /** Check and compile a program against the maps where they lie. */
 function compile({ code }: Program, maps: readonly ArenaMapInfo[]): WebAssembly.Module {
   const instructions = decodeProgram(code);
   checkStructure(instructions);
-  // Optimised code from the first packet: the module takes it along to the workers.
-  setFlagsFromString('--no-liftoff');
-  setFlagsFromString('--no-wasm-lazy-compilation');
   return new WebAssembly.Module(compileProgram(instructions, maps).wasm);
 }
 
@@ -125,6 +131,7 @@ export class Datapath {
     const link = AfPacketEngine.findLink(options.interface);
     const object = options.object ? loadObject(options.object) : balancerObject();
     const program = programOf(withOptions(object, optionsFor(link)));
+    optimiseWasm();
     const perWorker = Array.from({ length: workers }, (_, cpu) => connectionTableSpec(cpu, entries));
     const arena = Arena.create({
       workers,

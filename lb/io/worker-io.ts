@@ -5,13 +5,13 @@ import {
   MMSG_CAPACITY,
   MMSGHDR_BYTES,
 } from '../bpf/memory/layout.js';
+import { errnoName } from '../sys/errno.js';
 import {
   CLOCK_MONOTONIC,
   EAGAIN,
   EINTR,
   EMSGSIZE,
   ENOBUFS,
-  errnoName,
   lastErrno,
   libc,
   MSG_DONTWAIT,

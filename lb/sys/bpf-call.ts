@@ -1,5 +1,5 @@
-import { getSystemErrorName } from 'node:util';
 import { CodedError } from '../errors.js';
+import { errnoName } from './errno.js';
 import { addressOf, syscall } from './syscall.js';
 
 /** Commands of bpf(2) that are used here (enum bpf_cmd, uapi/linux/bpf.h). */
@@ -55,23 +55,6 @@ const ADVICE: Readonly<Record<string, string>> = {
     "the interface's driver has no native XDP, or its settings (MTU, LRO) forbid it: use generic mode",
   ENODEV: 'there is no such interface',
 };
-
-/**
- * Where Node has another name, or none: errno 95 is both ENOTSUP and EOPNOTSUPP, and manual pages say the
- * latter; the kernel's own ENOTSUPP leaks out of some paths of bpf().
- */
-const SPECIAL_NAMES: Readonly<Record<number, string>> = { 95: 'EOPNOTSUPP', 524: 'ENOTSUPP' };
-
-/** Name of an errno, such as ENOENT; the number where it has none. */
-export function errnoName(errno: number): string {
-  const special = SPECIAL_NAMES[errno];
-  if (special !== undefined) return special;
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return String(errno);
-  }
-}
 
 /** A `union bpf_attr` under construction: fields by offset, little endian; buffers by address. */
 export class BpfAttr {

@@ -1,6 +1,7 @@
 import type { ProgramSpec, ProgramType } from '../bpf/object/spec.js';
-import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow, errnoName } from './bpf-call.js';
+import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow } from './bpf-call.js';
 import type { KernelMap } from './bpf-map.js';
+import { errnoName } from './errno.js';
 import { closeFd } from './syscall.js';
 
 /** enum bpf_prog_type (uapi/linux/bpf.h). */

@@ -14,8 +14,8 @@ import {
   possibleCpus,
   type XdpLink,
 } from './bpf.js';
-import { errnoName } from './bpf-call.js';
 import { countPossibleCpus } from './bpf-map.js';
+import { errnoName } from './errno.js';
 
 const u32 = (value: number): Uint8Array => {
   const out = new Uint8Array(4);

@@ -1,6 +1,6 @@
-import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { CodedError } from '../errors.js';
+import { errnoName } from './errno.js';
 
 export type SysFault = { readonly code: 'SYS_CALL'; readonly call: string; readonly errno: string };
 
@@ -77,15 +77,6 @@ export function libc(): Libc {
 /** errno of the call just made. */
 export function lastErrno(): number {
   return koffi.errno();
-}
-
-/** Name of an errno, such as ENOENT; the number where it has none. */
-export function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return String(errno);
-  }
 }
 
 /** Result of a call, or SysError where it is negative. */

@@ -1,5 +1,6 @@
 import koffi from 'koffi';
-import { errnoName, lastErrno, libc, SysError } from './libc.js';
+import { errnoName } from './errno.js';
+import { lastErrno, libc, SysError } from './libc.js';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;

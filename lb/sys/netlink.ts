@@ -1,5 +1,6 @@
 import { formatIp, type IpAddress, ipFromBytes, type Mac, macFromBytes } from '../net/address.js';
-import { checked, errnoName, libc } from './libc.js';
+import { errnoName } from './errno.js';
+import { checked, libc } from './libc.js';
 
 const AF_INET = 2;
 const AF_INET6 = 10;

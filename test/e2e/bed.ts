@@ -30,6 +30,8 @@ export class Bed {
   ) {}
 
   static async start(options: {
+    /** The client leaves checksums to its NIC, as a container on the same machine does. */
+    clientLeavesChecksums?: boolean;
     backends: number;
     workers: number;
     flags?: readonly string[];
@@ -42,6 +44,7 @@ export class Bed {
         name: 'client',
         number: 1,
         mtu: 1500,
+        leavesChecksums: options.clientLeavesChecksums ?? false,
         routes: { [`${VIP4}/32`]: LB_NUMBER, [`${VIP6}/128`]: LB_NUMBER },
       },
       { name: 'lb', number: LB_NUMBER, mtu: FABRIC_MTU },

@@ -67,4 +67,28 @@ describe.skipIf(missingRoot)(`traffic through the appliance (${missingRoot ?? 'r
       await bed.stop();
     }
   });
+
+  it('a sender that leaves checksums to its NIC: they are filled in, and everything arrives whole', async () => {
+    const bed = await Bed.start({ backends: 1, workers: 1, clientLeavesChecksums: true });
+    try {
+      for (const [vip, family] of [
+        [VIP4, 4],
+        [VIP6, 6],
+      ] as const) {
+        for (const protocol of ['tcp', 'udp'] as const) {
+          await bed.serve({ id: `${protocol}${family}`, vip, protocol, backends: bed.backends, family });
+        }
+        const sent = bed.client<Transferred>('upload', vip, String(PORT), String(TEN_MEGABYTES));
+        expect(sent).toMatchObject({ bytes: TEN_MEGABYTES, sha256: sent.expected });
+        const asked = bed.client<Datagrams>('datagrams', vip, String(PORT), '10', '5');
+        expect(asked.errors).toEqual([]);
+      }
+      const status = await bed.lb.must('status', '-o', 'json');
+      const filled = Number(/"checksum_filled": "(\d+)"/.exec(status)?.[1]);
+      // Both uploads' full segments at the least; a sender that filled them in itself would leave this at 0.
+      expect(filled).toBeGreaterThan((2 * TEN_MEGABYTES) / 1500);
+    } finally {
+      await bed.stop();
+    }
+  });
 });

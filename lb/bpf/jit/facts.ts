@@ -352,7 +352,7 @@ function immediateFact(instruction: Of<'imm64'>, context: FactContext): Fact | u
 
 /**
  * Moves `state` past an instruction.
- * @param isEscaped some pointer into the frame is out of sight: any store may hit the frame
+ * @param isEscaped some pointer into the frame is out of sight, so that every store may hit the frame
  */
 export function step(state: State, instruction: Instruction, context: FactContext, isEscaped: boolean): void {
   const { registers } = state;

@@ -2,7 +2,7 @@
 // project uses: TypeScript declares it in lib.dom only, which a Node program does not load.
 declare namespace WebAssembly {
   type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'externref' | 'funcref';
-  // biome-ignore lint/complexity/noBannedTypes: the specification's own type: any exported function
+  // biome-ignore lint/complexity/noBannedTypes: the specification's own type for exported functions
   type ExportValue = Function | Global | Memory | Table;
   type Exports = Record<string, ExportValue>;
   type ImportValue = ExportValue | number | bigint;
