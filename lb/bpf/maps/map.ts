@@ -71,6 +71,12 @@ export interface MapSpec {
   readonly frozen?: boolean;
   /** Map-in-map types: slots that the object file fills, by the name of the map that each points at. */
   readonly slots?: readonly { readonly index: number; readonly map: string }[];
+  /** PROG_ARRAY: slots that the object file fills, by the name of the program. */
+  readonly programs?: readonly { readonly index: number; readonly program: string }[];
+  /** BLOOM_FILTER: hash functions (map_extra), 5 unless given. */
+  readonly mapExtra?: number;
+  /** Offset of the value's `struct bpf_spin_lock` (its BTF says so); absent where it has none. */
+  readonly lockOffset?: number;
   /** LIBBPF_PIN_BY_NAME was asked for. */
   readonly pinned?: boolean;
   /** BTF ids of key and value in the object's BTF; absent where the object names no type. */

@@ -10,7 +10,7 @@ export const NULL_REGION_BYTES = 65536;
 export const DIRECTORY_OFFSET = 65536;
 export const DIRECTORY_BYTES = 65536;
 export const ARENA_MAGIC = 0x47474157; // "WAGG", little endian
-export const ARENA_LAYOUT_VERSION = 1;
+export const ARENA_LAYOUT_VERSION = 2;
 export const DIR_MAGIC = 0;
 export const DIR_LAYOUT_VERSION = 4;
 /** CPUs that programs see: one a worker, and the last is the control plane's own. */
@@ -22,10 +22,15 @@ export const DIR_RINGS_OFFSET = 24;
 export const DIR_RINGS_BYTES = 28;
 /** u32, atomic: 1 once somebody lays out maps in the maps region; there is one who does. */
 export const DIR_MAPS_TAKEN = 32;
+/** u32 each: descriptors of the LPM_TRIEs that bpf_fib_lookup reads, IPv4 and IPv6; 0 where there is none. */
+export const DIR_FIB4 = 36;
+export const DIR_FIB6 = 40;
+/** 16 bytes: secret of the SYN cookies. */
+export const DIR_COOKIE_SECRET = 48;
 
 /** CPU blocks follow the directory: block i is at CPU_BLOCKS_OFFSET + i * CPU_BLOCK_BYTES. */
 export const CPU_BLOCKS_OFFSET = 131072;
-export const CPU_BLOCK_BYTES = 65536;
+export const CPU_BLOCK_BYTES = 131072;
 
 // Offsets inside a CPU block.
 
@@ -43,6 +48,10 @@ export const CPU_CLOCK_NS = 16;
 export const CPU_TIMESPEC = 32;
 /** u64 state of bpf_get_prandom_u32, never 0. */
 export const CPU_PRANDOM = 48;
+/** u32: tail calls of the run in hand; the entry of a program that makes any writes 0. */
+export const CPU_TAIL_CALLS = 56;
+/** u32: bpf_get_numa_node_id. */
+export const CPU_NUMA_NODE = 60;
 /** Pump's own words (ring geometry, cursor, unfinished batch): 64 bytes, laid out in lb/worker/wasm/pump.ts. */
 export const CPU_PUMP = 64;
 
@@ -63,11 +72,46 @@ export const XDP_MD_BYTES = 32;
 export const CPU_COUNTERS = 512;
 export const CPU_COUNTERS_COUNT = 64;
 
-/** BPF stack: 8 frames of 512 bytes. Frame 0's r10 is the end of the region; a callee's is 512 lower. */
-export const CPU_STACK = 2048;
+/**
+ * Where bpf_redirect and bpf_redirect_map send the frame of a verdict XDP_REDIRECT (the kernel's
+ * bpf_redirect_info). The program's helper writes it, who acts on the verdict reads it.
+ */
+export const CPU_REDIRECT = 1024;
+/** u32 each: the map's descriptor or 0 for bpf_redirect; the key (its first u32), or the interface's index. */
+export const REDIRECT_MAP = 0;
+export const REDIRECT_KEY = 4;
+/** u64: flags of the helper's call. */
+export const REDIRECT_FLAGS = 8;
+/** u32: the target that the map gave: interface (DEVMAP), CPU (CPUMAP), socket's number (XSKMAP). */
+export const REDIRECT_TARGET = 16;
+export const REDIRECT_BYTES = 32;
+/** u64 each: CLOCK_BOOTTIME − CLOCK_MONOTONIC and CLOCK_TAI − CLOCK_MONOTONIC, ns; the block's owner writes them. */
+export const CPU_BOOT_OFFSET_NS = 1056;
+export const CPU_TAI_OFFSET_NS = 1064;
+
+/** struct __sk_buff as TC programs see it (uapi/linux/bpf.h), then what only the runtime reads. */
+export const CPU_SKB = 1280;
+export const SKB_DATA = 76;
+export const SKB_DATA_END = 80;
+export const SKB_DATA_META = 140;
+export const SKB_UAPI_BYTES = 192;
+/** Not of the kernel's struct: first and one-past-last byte that the packet may come to occupy. */
+export const SKB_HARD_START = 192;
+export const SKB_HARD_END = 196;
+export const SKB_BYTES = 208;
+
+/**
+ * BPF stack: frames of 512 bytes. Frame 0's r10 is the end of the region; a callee's is 512 lower. A program has 8
+ * frames at most; one that is entered by a tail call from a callee goes on below it, as long as it finds its 8.
+ */
+export const CPU_STACK = 65536;
 export const STACK_FRAME_BYTES = 512;
 export const STACK_FRAMES = 8;
-export const CPU_STACK_END = 6144;
+export const CPU_STACK_FRAMES = 48;
+export const CPU_STACK_END = 90112;
+/** Where a walk over a map's elements (bpf_for_each_map_elem) stands: 64 bytes for each frame of the stack. */
+export const CPU_CURSORS = 90112;
+export const CURSOR_BYTES = 64;
 
 /** struct mmsghdr array for sendmmsg: 64 bytes each (x86-64, arm64). */
 export const CPU_MMSGHDRS = 8192;

@@ -62,6 +62,7 @@ export function loadObject(bytes: Uint8Array): ObjectSpec {
       ...linker.link(entry),
     })),
     maps: maps.specs,
+    globals: [],
     ...(btf === undefined ? {} : { btf }),
   };
 }

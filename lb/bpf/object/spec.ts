@@ -37,6 +37,23 @@ export interface ProgramSpec {
   readonly code: Uint8Array;
   readonly functions: readonly FunctionSpec[];
   readonly lines: readonly LineSpec[];
+  /**
+   * CO-RE relocations that found nothing to match: the instruction was replaced by a call of a helper that does not
+   * exist (`POISON_HELPER`), which is refused unless no path leads there.
+   */
+  readonly poisoned?: readonly { readonly slot: number; readonly why: string }[];
+}
+
+/** A global variable of .data, .bss, .rodata (or a section named after one of them). */
+export interface GlobalSpec {
+  readonly name: string;
+  /** Name of the map that holds its section. */
+  readonly map: string;
+  /** Place in the map's one value, bytes. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** BTF id of its type; absent without BTF. */
+  readonly typeId?: number;
 }
 
 /** What an object file holds; plain and immutable. */
@@ -45,6 +62,7 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** Those of `.maps` in the order of their offsets, then the data sections in the order of the file. */
   readonly maps: readonly MapSpec[];
+  readonly globals: readonly GlobalSpec[];
   /** Types of the object; `btf.bytes` is what BPF_BTF_LOAD takes. Absent where the object has none. */
   readonly btf?: Btf;
 }
