@@ -60,7 +60,9 @@ describe('formatInstruction, where it is the kernel’s way or ours', () => {
 
   it('names helpers as it is told', () => {
     const call = decodeProgram(bytes('8500000001000000'))[0]!;
-    expect(formatInstruction(call, (id) => `bpf_map_lookup_elem#${id}`)).toBe('call bpf_map_lookup_elem#1');
+    expect(formatInstruction(call, { helper: (id) => `bpf_map_lookup_elem#${id}` })).toBe(
+      'call bpf_map_lookup_elem#1',
+    );
   });
 });
 

@@ -17,16 +17,26 @@ const distance = (from: number, target: number) => {
   return `${slots < 0 ? '-' : '+'}${Math.abs(slots)}`;
 };
 
-function formatImm64(imm: Imm64): string {
+/** How a text calls what instructions give by number: unless given, helpers by number, code by distance, maps by index. */
+export interface Names {
+  readonly helper?: (id: number) => string;
+  /** A jump's target. */
+  readonly label?: (slot: number) => string;
+  /** A function's first slot. */
+  readonly function?: (slot: number) => string;
+  readonly map?: (index: number) => string;
+}
+
+function formatImm64(imm: Imm64, names: Names): string {
   switch (imm.kind) {
     case 'value':
       return `0x${imm.value.toString(16)} ll`;
     case 'map':
-      return `map[${imm.map}]`;
+      return `map[${names.map?.(imm.map) ?? imm.map}]`;
     case 'map-value':
-      return `map[${imm.map}] value + ${imm.offset}`;
+      return `map[${names.map?.(imm.map) ?? imm.map}] value + ${imm.offset}`;
     case 'function':
-      return `function ${imm.target}`;
+      return `function ${names.function?.(imm.target) ?? imm.target}`;
     case 'variable':
       return `variable ${imm.id}`;
   }
@@ -35,9 +45,9 @@ function formatImm64(imm: Imm64): string {
 /**
  * One instruction as text, in LLVM's C-like form for BPF (`r1 = *(u32 *)(r2 + 4)`). Where LLVM and the kernel
  * differ it is the kernel's: loads and stores name whole registers. Distances count slots from the next one.
- * @param helperName what a helper is called; its number unless given
  */
-export function formatInstruction(instruction: Instruction, helperName = (id: number) => `${id}`): string {
+export function formatInstruction(instruction: Instruction, names: Names = {}): string {
+  const label = (target: number) => names.label?.(target) ?? distance(instruction.slot, target);
   switch (instruction.kind) {
     case 'alu': {
       const { op, width, dst, src } = instruction;
@@ -56,7 +66,7 @@ export function formatInstruction(instruction: Instruction, helperName = (id: nu
       return `${register(dst)} = ${op}${bits} ${register(dst)}`;
     }
     case 'imm64':
-      return `${register(instruction.dst)} = ${formatImm64(instruction.imm)}`;
+      return `${register(instruction.dst)} = ${formatImm64(instruction.imm, names)}`;
     case 'load': {
       const { bytes, signed, dst, src, off } = instruction;
       return `${register(dst)} = ${at(bytes, src, off, signed)}`;
@@ -90,15 +100,15 @@ export function formatInstruction(instruction: Instruction, helperName = (id: nu
       return `r0 = *(${type(bytes)} *)skb[${mode === 'ind' ? `${register(src)} ${offset(imm)}` : imm}]`;
     }
     case 'jump':
-      return `goto ${distance(instruction.slot, instruction.target)}`;
+      return `goto ${label(instruction.target)}`;
     case 'branch': {
-      const { op, width, dst, src, target, slot } = instruction;
-      return `if ${register(dst, width)} ${JUMP[op].sign} ${operand(src, width)} goto ${distance(slot, target)}`;
+      const { op, width, dst, src, target } = instruction;
+      return `if ${register(dst, width)} ${JUMP[op].sign} ${operand(src, width)} goto ${label(target)}`;
     }
     case 'call-helper':
-      return `call ${helperName(instruction.id)}`;
+      return `call ${names.helper?.(instruction.id) ?? instruction.id}`;
     case 'call-local':
-      return `call ${distance(instruction.slot, instruction.target)}`;
+      return `call ${names.function?.(instruction.target) ?? distance(instruction.slot, instruction.target)}`;
     case 'exit':
       return 'exit';
   }
