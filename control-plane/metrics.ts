@@ -269,11 +269,24 @@ const WORKER_FAMILIES = [
     help: 'Times that a worker woke from waiting.',
     counters: { wakeups: {} },
   },
+  {
+    name: 'waggle_worker_program_runs_total',
+    help: 'Times that a worker ran the program on a frame.',
+    counters: { program_runs: {} },
+  },
+  {
+    name: 'waggle_worker_program_seconds_total',
+    help: 'Time of the batches that the program ran in, with what hands it the frames.',
+    counters: { program_ns: {} },
+    scale: 1e-9,
+  },
 ] as const;
 
 function workerFamilies(registry: Registry, { datapath }: ApiContext): void {
   const placed = new Set<string>(WORKER_FAMILIES.flatMap(({ counters }) => Object.keys(counters)));
-  for (const { name, help, counters } of WORKER_FAMILIES) {
+  for (const row of WORKER_FAMILIES) {
+    const { name, help, counters } = row;
+    const scale = 'scale' in row ? row.scale : undefined;
     const byCounter: Readonly<Record<string, Readonly<Record<string, string>>>> = counters;
     const labelNames = [
       'worker',
@@ -283,7 +296,11 @@ function workerFamilies(registry: Registry, { datapath }: ApiContext): void {
       for (const worker of datapath.workers()) {
         const values: Readonly<Record<string, bigint>> = worker.counters;
         for (const [counter, labels] of Object.entries(byCounter)) {
-          yield [{ worker: String(worker.index), ...labels }, values[counter] ?? 0n];
+          const value = values[counter] ?? 0n;
+          yield [
+            { worker: String(worker.index), ...labels },
+            scale === undefined ? value : Number(value) * scale,
+          ];
         }
       }
     });

@@ -58,12 +58,20 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'lb/net/': ['lb/net/', 'lb/errors'],
   'lb/bpf/': ['lb/bpf/', 'lb/errors', 'lb/net/checksum'],
   'lb/bpf/isa/': ['lb/bpf/isa/', 'lb/errors'],
-  'lb/bpf/object/': ['lb/bpf/object/', 'lb/bpf/isa/', 'lb/bpf/maps/map', 'lb/errors'],
+  'lb/bpf/object/': [
+    'lb/bpf/object/',
+    'lb/bpf/isa/',
+    'lb/bpf/maps/map',
+    'lb/bpf/helpers/prototypes',
+    'lb/errors',
+  ],
   'lb/bpf/verifier/': [
     'lb/bpf/verifier/',
     'lb/bpf/isa/',
     'lb/bpf/object/',
     'lb/bpf/helpers/prototypes',
+    'lb/bpf/context/',
+    'lb/bpf/maps/map',
     'lb/errors',
   ],
   'lb/sys/': [

@@ -45,6 +45,9 @@ export const WORKER_COUNTERS = {
   /** Rounds with at least one frame, and returns from poll(2). */
   batches: layout.COUNTER_BATCHES,
   wakeups: layout.COUNTER_WAKEUPS,
+  /** Runs of the program, and the time of the batches that they were in, ns: with what hands it the frames. */
+  program_runs: layout.COUNTER_PROGRAM_RUNS,
+  program_ns: layout.COUNTER_PROGRAM_NS,
 } as const;
 export type WorkerCounter = keyof typeof WORKER_COUNTERS;
 export const WORKER_COUNTER_NAMES = Object.keys(WORKER_COUNTERS) as readonly WorkerCounter[];

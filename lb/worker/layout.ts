@@ -38,3 +38,5 @@ export const COUNTER_RING_FULL = 17;
 export const COUNTER_LOST_AT_RESTART = 18;
 export const COUNTER_BATCHES = 19;
 export const COUNTER_WAKEUPS = 20;
+export const COUNTER_PROGRAM_RUNS = 21;
+export const COUNTER_PROGRAM_NS = 22;

@@ -144,6 +144,7 @@ describe('a checksum that the sender left to its NIC', () => {
       received: 1,
       received_bytes: frame.length,
       batches: 1,
+      program_runs: 1,
       checksum_unfixable: 1,
     });
   });
@@ -157,6 +158,12 @@ describe('a checksum that the sender left to its NIC', () => {
     bed.put(frame, { status: TP_STATUS.csumNotReady });
     bed.pump.run(64);
     expect(seen).toEqual(Uint8Array.from(frame));
-    expect(bed.counters()).toEqual({ received: 1, received_bytes: frame.length, batches: 1, passed: 1 });
+    expect(bed.counters()).toEqual({
+      received: 1,
+      received_bytes: frame.length,
+      batches: 1,
+      program_runs: 1,
+      passed: 1,
+    });
   });
 });

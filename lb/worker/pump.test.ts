@@ -38,7 +38,13 @@ describe('a verdict', () => {
     const frame = numbered(1);
     bed.put(frame);
     expect(bed.pump.run(64)).toBe(0);
-    expect(bed.counters()).toEqual({ received: 1, received_bytes: frame.length, batches: 1, [counter]: 1 });
+    expect(bed.counters()).toEqual({
+      received: 1,
+      received_bytes: frame.length,
+      batches: 1,
+      program_runs: 1,
+      [counter]: 1,
+    });
   });
 
   it('XDP_TX sends the frame where it lies', () => {
@@ -52,7 +58,12 @@ describe('a verdict', () => {
     });
     expect(bed.sent(0)).toEqual(frame);
     // Sent is what the kernel took, which only the caller knows.
-    expect(bed.counters()).toEqual({ received: 1, received_bytes: frame.length, batches: 1 });
+    expect(bed.counters()).toEqual({
+      received: 1,
+      received_bytes: frame.length,
+      batches: 1,
+      program_runs: 1,
+    });
   });
 
   it('XDP_TX sends from where the program moved the head to', () => {
@@ -120,6 +131,20 @@ describe('the context of a frame', () => {
     bed.put(numbered(1));
     bed.pump.run(64);
     expect(clock).toBe(5_000_000_123_999_999_999n);
+  });
+
+  it('is counted with the time of its batch', () => {
+    const bed = new PumpBed(() => XDP_PASS);
+    const setClock = (seconds: bigint, ns: bigint) => {
+      bed.view.setBigUint64(bed.block + CPU_TIMESPEC, seconds, true);
+      bed.view.setBigUint64(bed.block + CPU_TIMESPEC + 8, ns, true);
+    };
+    for (let i = 0; i < 3; i++) bed.put(numbered(i));
+    setClock(7n, 999_999_000n);
+    bed.pump.run(64);
+    setClock(8n, 500n);
+    bed.pump.countTime();
+    expect(bed.counters()).toMatchObject({ program_runs: 3, program_ns: 1500 });
   });
 
   it('starts anew for the next frame', () => {
@@ -220,7 +245,13 @@ describe('a frame', () => {
     const bed = new PumpBed(() => verdict);
     bed.put(numbered(0), { wireBytes: 9000 });
     expect(bed.pump.run(64)).toBe(0);
-    expect(bed.counters()).toEqual({ received: 1, received_bytes: 9000, batches: 1, ...counted });
+    expect(bed.counters()).toEqual({
+      received: 1,
+      received_bytes: 9000,
+      batches: 1,
+      program_runs: 1,
+      ...counted,
+    });
   });
 });
 

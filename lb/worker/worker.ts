@@ -41,6 +41,7 @@ interface Pump {
   readonly recover: () => void;
   readonly isReady: () => number;
   readonly run: (limit: number) => number;
+  readonly countTime: () => void;
   readonly release: () => void;
   readonly countSent: (first: number, end: number) => void;
   readonly add: (counter: number, value: number) => void;
@@ -138,6 +139,8 @@ export class Worker {
   #round(): void {
     this.#io.readClock();
     const sending = this.#pump.run(BATCH_FRAMES);
+    this.#io.readClock();
+    this.#pump.countTime();
     if (sending > 0) this.#send(sending);
     this.#pump.release();
   }

@@ -23,6 +23,7 @@ export interface PumpExports {
   recover(): void;
   isReady(): number;
   run(limit: number): number;
+  countTime(): void;
   release(): void;
   countSent(first: number, end: number): void;
   add(counter: number, value: number): void;

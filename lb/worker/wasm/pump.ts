@@ -31,6 +31,8 @@ import {
   COUNTER_LOST_AT_RESTART,
   COUNTER_OTHER_HOST,
   COUNTER_PASSED,
+  COUNTER_PROGRAM_NS,
+  COUNTER_PROGRAM_RUNS,
   COUNTER_RECEIVED,
   COUNTER_RECEIVED_BYTES,
   COUNTER_REDIRECT_UNSUPPORTED,
@@ -91,6 +93,10 @@ const PROTOCOL_UDP: u32 = 17;
   store<u64>(at, load<u64>(at) + add);
 }
 
+@inline function clock(): u64 {
+  return load<u64>(block + CPU_TIMESPEC) * 1000000000 + load<u64>(block + CPU_TIMESPEC + 8);
+}
+
 @inline function word(offset: u32): u32 {
   return load<u32>(block + CPU_PUMP + offset);
 }
@@ -141,11 +147,9 @@ export function run(limit: u32): u32 {
   let bytes: u64 = 0;
   let passed: u64 = 0;
   let dropped: u64 = 0;
+  let ran: u64 = 0;
 
-  store<u64>(
-    block + CPU_CLOCK_NS,
-    load<u64>(block + CPU_TIMESPEC) * 1000000000 + load<u64>(block + CPU_TIMESPEC + 8),
-  );
+  store<u64>(block + CPU_CLOCK_NS, clock());
   while (taken < most) {
     const frame = ring + index * frameBytes;
     const status = atomic.load<u32>(frame + TP_STATUS);
@@ -174,6 +178,7 @@ export function run(limit: u32): u32 {
     store<u32>(context + XDP_MD_HARD_START, frame + TP_HEADER_BYTES + SLL_BYTES);
     store<u32>(context + XDP_MD_HARD_END, frame + frameBytes);
     const verdict = runProgram(context);
+    ran += 1;
     if (verdict == XDP_TX) {
       if (isChecksumMissing) {
         count(COUNTER_CHECKSUM_UNFIXABLE, 1);
@@ -206,8 +211,14 @@ export function run(limit: u32): u32 {
     count(COUNTER_RECEIVED_BYTES, bytes);
     count(COUNTER_PASSED, passed);
     count(COUNTER_DROPPED, dropped);
+    count(COUNTER_PROGRAM_RUNS, ran);
   }
   return sending;
+}
+
+/** Counts the time since the clock of the last run; the clock of now must be in CPU_TIMESPEC. */
+export function countTime(): void {
+  count(COUNTER_PROGRAM_NS, clock() - load<u64>(block + CPU_CLOCK_NS));
 }
 
 /** Gives the frames of the last run back to the kernel. */
