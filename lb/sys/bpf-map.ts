@@ -61,6 +61,18 @@ export class KernelMap implements BpfMap {
     return bpfCall('MAP_DELETE_ELEM', this.#element(key));
   }
 
+  lookupAndDelete(key: Uint8Array): Uint8Array | undefined {
+    const value = new Uint8Array(this.valueBytes);
+    return bpfCall('MAP_LOOKUP_AND_DELETE_ELEM', this.#element(key, value)) < 0 ? undefined : value;
+  }
+
+  /** A BLOOM_FILTER's lookup takes the value. */
+  contains(value: Uint8Array): boolean {
+    this.#check('value', value, this.valueBytes);
+    if (this.spec.type !== 'BLOOM_FILTER') return false;
+    return bpfCall('MAP_LOOKUP_ELEM', this.#element(new Uint8Array(0), value.slice())) === 0;
+  }
+
   nextKey(after?: Uint8Array): Uint8Array | undefined {
     const next = new Uint8Array(this.spec.keySize);
     const attr = new BpfAttr(ELEMENT_ATTR_BYTES).u32(0, this.#fd).pointer(16, next);
@@ -106,7 +118,9 @@ export class KernelMap implements BpfMap {
 
   #element(key: Uint8Array, value?: Uint8Array): BpfAttr {
     this.#check('key', key, this.spec.keySize);
-    const attr = new BpfAttr(ELEMENT_ATTR_BYTES).u32(0, this.#fd).pointer(8, key);
+    const attr = new BpfAttr(ELEMENT_ATTR_BYTES).u32(0, this.#fd);
+    // Types without keys want NULL.
+    if (key.length > 0) attr.pointer(8, key);
     return value === undefined ? attr : attr.pointer(16, value);
   }
 
@@ -132,7 +146,8 @@ export class KernelMaps implements MapHost {
       .u32(8, spec.valueSize)
       .u32(12, spec.maxEntries)
       .u32(16, spec.flags)
-      .name(28, spec.name);
+      .name(28, spec.name)
+      .u64(64, BigInt(spec.mapExtra ?? 0));
     // The kernel copies the template's shape; the template itself is not needed after that.
     const template = spec.inner === undefined ? undefined : this.createMap(spec.inner);
     let map: KernelMap | undefined;

@@ -1,6 +1,7 @@
-import type { ProgramSpec, ProgramType } from '../bpf/object/spec.js';
+import { ATTACH_TYPES, type ObjectSpec, type ProgramSpec, type ProgramType } from '../bpf/object/spec.js';
 import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow } from './bpf-call.js';
 import type { KernelMap } from './bpf-map.js';
+import { KernelTypes } from './bpf-types.js';
 import { errnoName } from './errno.js';
 import { closeFd } from './syscall.js';
 
@@ -8,6 +9,9 @@ import { closeFd } from './syscall.js';
 const PROGRAM_TYPES: Partial<Record<ProgramType, number>> = { xdp: 6, sched_cls: 3 };
 /** enum bpf_attach_type: BPF_XDP. */
 const ATTACH_XDP = 37;
+/** prog_flags: BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS. */
+const FLAG_SLEEPABLE = 16;
+const FLAG_FRAGS = 32;
 /** XDP_FLAGS_SKB_MODE and XDP_FLAGS_DRV_MODE (uapi/linux/if_link.h). */
 const XDP_MODES = { generic: 2, native: 4 } as const;
 export type XdpMode = keyof typeof XDP_MODES;
@@ -101,12 +105,14 @@ export class KernelProgram {
 /**
  * Load a linked program.
  * @param maps live maps in the order of `ObjectSpec.maps`: the program names them by index
+ * @param btf types of the object: the kernel wants them for callbacks and global functions, and quotes source lines
  * @throws BpfError BPF_REFUSED with the verifier's log; BPF_PROGRAM_TYPE; BPF_MAP_INDEX
  */
 export function loadKernelProgram(
   program: ProgramSpec,
   maps: readonly KernelMap[],
   license: string,
+  btf?: ObjectSpec['btf'],
 ): KernelProgram {
   const type = PROGRAM_TYPES[program.type];
   if (type === undefined) {
@@ -122,10 +128,22 @@ export function loadKernelProgram(
     .pointer(8, code)
     .pointer(16, new TextEncoder().encode(`${license}\0`))
     .name(48, program.name)
-    .u32(68, program.type === 'xdp' ? ATTACH_XDP : 0);
-  const fd = bpfCall('PROG_LOAD', attr);
-  if (fd >= 0) return new KernelProgram(program.name, fd);
-  throw refusal(program.name, -fd, attr);
+    .u32(44, (program.frags ? FLAG_FRAGS : 0) | (program.sleepable ? FLAG_SLEEPABLE : 0))
+    .u32(68, attachType(program));
+  const types = btf === undefined ? undefined : new KernelTypes(btf);
+  try {
+    types?.describe(attr, program);
+    const fd = bpfCall('PROG_LOAD', attr);
+    if (fd >= 0) return new KernelProgram(program.name, fd);
+    throw refusal(program.name, -fd, attr);
+  } finally {
+    types?.close();
+  }
+}
+
+function attachType({ expectedAttachType, type }: ProgramSpec): number {
+  if (expectedAttachType !== undefined) return ATTACH_TYPES[expectedAttachType];
+  return type === 'xdp' ? ATTACH_XDP : 0;
 }
 
 /** Load again with a log, which costs time, to say why the program was refused. */

@@ -3,6 +3,7 @@ import { afterEach, beforeEach } from 'vitest';
 import { ControlPlane } from '../../control-plane/control.js';
 import { decodeStatus, STATUS_DETAILS_KEY } from '../../control-plane/grpc/details.js';
 import type { Backend__Output } from '../../control-plane/grpc/generated/waggle/v1/Backend.js';
+import type { BpfServiceClient } from '../../control-plane/grpc/generated/waggle/v1/BpfService.js';
 import type { Node__Output } from '../../control-plane/grpc/generated/waggle/v1/Node.js';
 import type { NodeServiceClient } from '../../control-plane/grpc/generated/waggle/v1/NodeService.js';
 import type { Pool__Output } from '../../control-plane/grpc/generated/waggle/v1/Pool.js';
@@ -52,6 +53,7 @@ export class ApiBed {
     readonly pools: PoolServiceClient,
     readonly stats: StatsServiceClient,
     readonly nodes: NodeServiceClient,
+    readonly bpf: BpfServiceClient,
   ) {}
 
   static async start(): Promise<ApiBed> {
@@ -71,6 +73,7 @@ export class ApiBed {
       new api.v1.PoolService(address, plaintext),
       new api.v1.StatsService(address, plaintext),
       new api.v1.NodeService(address, plaintext),
+      new api.v1.BpfService(address, plaintext),
     );
   }
 
@@ -116,7 +119,7 @@ export class ApiBed {
   }
 
   async stop(): Promise<void> {
-    for (const client of [this.vips, this.pools, this.stats, this.nodes]) client.close();
+    for (const client of [this.vips, this.pools, this.stats, this.nodes, this.bpf]) client.close();
     await this.control.stop();
   }
 }

@@ -2,7 +2,8 @@ import type { ControlledDatapath } from '../../control-plane/control.js';
 import { BALANCER_PROGRAM, balancerObject } from '../../lb/balancer/object.js';
 import { BalancerTables, formatVip, type VipKey } from '../../lb/balancer/tables.js';
 import { Replay, type ReplayResult } from '../../lb/engine/replay.js';
-import type { WorkerStatus } from '../../lb/index.js';
+import { BpfInspector, type WorkerStatus } from '../../lb/index.js';
+import { inspectedMaps } from '../../lb/inspector.js';
 import { formatIp, type IpAddress, type Mac, macFromBytes, parseMac } from '../../lb/net/address.js';
 
 const CONNECTION_TABLE_ENTRIES = 1024;
@@ -24,6 +25,24 @@ export class MemoryDatapath implements ControlledDatapath {
     lruEntries: CONNECTION_TABLE_ENTRIES,
   });
   readonly tables = new BalancerTables(this.replay.maps);
+  readonly inspector = new BpfInspector({
+    programs: () => [
+      {
+        name: BALANCER_PROGRAM,
+        type: 'xdp',
+        engine: 'interpreter',
+        instructions: 1616,
+        codeBytes: 0,
+        loadedAtMs: 5000,
+        loadUs: 1500,
+        runs: 4n,
+        runNs: 1000n,
+        maps: ['vip_map'],
+      },
+    ],
+    maps: () => inspectedMaps(this.replay.host),
+    btf: balancerObject().btf,
+  });
   readonly link: ControlledDatapath['link'] = {
     name: 'test0',
     index: 7,

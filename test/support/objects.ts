@@ -9,6 +9,8 @@ export type TestObject =
   | 'callback'
   | 'core'
   | 'extern'
+  | 'features'
+  | 'legacy'
   | 'pointer'
   | 'unequal-map'
   | 'unknown-map';

@@ -1,18 +1,22 @@
 import { type Btf, btfFail, parseBtf } from './btf.js';
 import type { ElfObject } from './elf.js';
+import { KCONFIG_SECTION, type Kconfig } from './kconfig.js';
 
 const DATASEC_HEAD_BYTES = 12;
 const VAR_PLACE_BYTES = 12;
+const VAR_LINKAGE_AT = 12;
 const VAR_STATIC = 0;
+const VAR_GLOBAL = 1;
 const MAX_SECTION_BYTES = 0xffff_ffff;
 
 /**
  * BTF as the kernel accepts it. clang leaves the size of each DATASEC and the offset of each global
  * variable at 0, for the linker to fill in from the ELF section and symbols; the kernel refuses a
- * DATASEC of size 0. The object's own bytes are not touched.
+ * DATASEC of size 0. `.kconfig` gets its places from the map that was laid out for it. The object's own bytes are not
+ * touched.
  * @throws BtfError BTF_SIZE when the section is not large enough for its variables
  */
-export function fillDatasecs(btf: Btf, elf: ElfObject): Btf {
+export function fillDatasecs(btf: Btf, elf: ElfObject, kconfig?: Kconfig): Btf {
   const datasecs = btf.types.filter((type) => type.kind === 'datasec');
   if (datasecs.length === 0) return btf;
   const bytes = new Uint8Array(btf.bytes);
@@ -21,19 +25,21 @@ export function fillDatasecs(btf: Btf, elf: ElfObject): Btf {
   const symbols = new Map(elf.symbols.map((symbol) => [`${symbol.section} ${symbol.name}`, symbol]));
   for (const datasec of datasecs) {
     const section = sections.get(datasec.name);
-    // .ksyms and .kconfig have no ELF section; what uses them is refused when the program is linked.
-    if (section === undefined) continue;
-    if (section.sizeBytes > MAX_SECTION_BYTES)
-      btfFail('BTF_SIZE', datasec.at, `${section.name} is too large`);
-    view.setUint32(datasec.at + 8, section.sizeBytes, true);
+    const externs = datasec.name === KCONFIG_SECTION ? kconfig : undefined;
+    // .ksyms has no ELF section; what uses it is refused when the program is linked.
+    if (section === undefined && externs === undefined) continue;
+    const sizeBytes = externs?.spec.valueSize ?? section?.sizeBytes ?? 0;
+    if (sizeBytes > MAX_SECTION_BYTES) btfFail('BTF_SIZE', datasec.at, `${datasec.name} is too large`);
+    view.setUint32(datasec.at + 8, sizeBytes, true);
     const places = datasec.vars.map((place) => {
       const variable = btf.type(place.type);
       if (variable.kind !== 'var') return notVariable(datasec.at, place.type);
+      if (externs !== undefined) view.setUint32(variable.at + VAR_LINKAGE_AT, VAR_GLOBAL, true);
       // A static variable's offset is there already: its symbol may be gone.
       const symbol =
-        variable.linkage === VAR_STATIC ? undefined : symbols.get(`${section.index} ${variable.name}`);
-      const offset = symbol?.value ?? place.offset;
-      if (offset + place.sizeBytes > section.sizeBytes) {
+        variable.linkage === VAR_STATIC ? undefined : symbols.get(`${section?.index} ${variable.name}`);
+      const offset = externs?.places.get(variable.name) ?? symbol?.value ?? place.offset;
+      if (offset + place.sizeBytes > sizeBytes) {
         btfFail('BTF_SIZE', datasec.at, `${variable.name} at ${offset} is outside ${datasec.name}`);
       }
       return { ...place, offset };

@@ -29,7 +29,7 @@ describe('parseBtfExt', () => {
 
   it('gives CO-RE records where there are some', () => {
     expect(ext.core.size).toBe(0);
-    expect(parse(testObject('core')).core.get('tc')).toEqual([{ offset: 0 }]);
+    expect(parse(testObject('core')).core.get('tc')).toMatchObject([{ offset: 0, kind: 0 }]);
   });
 
   const rows: readonly { name: string; offset: number; bytes: readonly number[]; code: string }[] = [

@@ -25,9 +25,17 @@ export interface LineInfo {
   readonly column: number;
 }
 
-/** Place of a CO-RE relocation. */
+/** A CO-RE relocation (struct bpf_core_relo): what the instruction at `offset` was made from. */
 export interface CoreInfo {
   readonly offset: number;
+  /** BTF id of the type that the access starts at. */
+  readonly typeId: number;
+  /** Offset of the access in the strings of .BTF: indices with `:` between them. */
+  readonly access: number;
+  /** enum bpf_core_relo_kind. */
+  readonly kind: number;
+  /** Where the record itself stands in .BTF.ext, bytes. */
+  readonly at: number;
 }
 
 /** Records by name of the code section, in rising order of offset. */
@@ -103,7 +111,25 @@ export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
     }),
     core:
       headerBytes >= CORE_HEADER_BYTES
-        ? part(24, CORE_RELO_BYTES, (at) => ({ offset: r.u32(at) }))
+        ? part(24, CORE_RELO_BYTES, (at) => ({
+            offset: r.u32(at),
+            typeId: r.u32(at + 4),
+            access: r.u32(at + 8),
+            kind: r.u32(at + 12),
+            at,
+          }))
         : new Map<string, readonly CoreInfo[]>(),
   };
+}
+
+/** Index of the first record at or after an offset. */
+export function firstAtOrAfter(records: readonly Placed[], offset: number): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((records[middle]?.offset ?? 0) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -166,6 +166,18 @@ describe('parseBtf refuses', () => {
       bytes: section([{ kind: 'struct', vlen: 2, tail: ['a', 1, 0] }]),
       fault: { code: 'BTF_TRUNCATED' },
     },
+    {
+      name: 'names that overlap a thousand times',
+      bytes: section([
+        { kind: 'int', name: 'x'.repeat(4000), word: 4, tail: [32] },
+        {
+          kind: 'struct',
+          vlen: 1000,
+          tail: Array.from({ length: 1000 }, (_, index) => [index + 1, 1, 0]).flat(),
+        },
+      ]),
+      fault: { code: 'BTF_STRING' },
+    },
   ];
   for (const { name, bytes, fault } of rows) {
     it(name, () => {

@@ -1,8 +1,19 @@
-import { ObjectError, type ObjectFault } from './fault.js';
-import { Reader } from './reader.js';
+import { KIND_PARSERS } from './btf-kinds.js';
+import {
+  BTF_MAGIC,
+  type BtfKind,
+  type BtfOf,
+  type BtfType,
+  btfFail,
+  btfReader,
+  type FieldLayout,
+  KIND_OF_CODE,
+  type StructLayout,
+} from './btf-types.js';
+import type { Reader } from './reader.js';
 
-// BPF Type Format (Linux Documentation/bpf/btf.rst, §2; struct btf_header and btf_type of uapi/linux/btf.h).
-export const BTF_MAGIC = 0xeb9f;
+export * from './btf-types.js';
+
 const BTF_VERSION = 1;
 const HEADER_BYTES = 24;
 const TYPE_BYTES = 12;
@@ -12,155 +23,96 @@ const MAX_DEPTH = 32;
 const MAX_FIELDS = 4096;
 const MAX_SIZE_BYTES = 0xffff_ffff;
 const POINTER_BYTES = 8;
+/** The kernel's BTF_MAX_TYPE. */
+const MAX_TYPES = 0x000f_ffff;
+/** Bound on the text of names, for each byte of the section: names may overlap in a damaged one. */
+const NAME_BYTES_PER_BYTE = 16;
+const NAME_BYTES_FREE = 1 << 20;
 
-/** Kinds by number (btf.rst §2.2). */
-export const BTF_KINDS = {
-  int: 1,
-  ptr: 2,
-  array: 3,
-  struct: 4,
-  union: 5,
-  enum: 6,
-  fwd: 7,
-  typedef: 8,
-  volatile: 9,
-  const: 10,
-  restrict: 11,
-  func: 12,
-  'func-proto': 13,
-  var: 14,
-  datasec: 15,
-  float: 16,
-  'decl-tag': 17,
-  'type-tag': 18,
-  enum64: 19,
-} as const;
-export type BtfKind = keyof typeof BTF_KINDS;
-const KIND_OF_CODE = new Map<number, BtfKind>(
-  Object.entries(BTF_KINDS).map(([name, code]) => [code, name as BtfKind]),
-);
-
-export interface BtfMember {
-  readonly name: string;
-  readonly type: number;
-  readonly bitOffset: number;
-  /** Bits of a bit field, 0 for an ordinary member. */
-  readonly bitSize: number;
+/** Types that are read when they are asked for: BTF of a whole kernel has more than a hundred thousand. */
+export interface TypeSource {
+  readonly count: number;
+  /** By place among the types of this source. */
+  at(index: number): BtfType;
+  kindAt(index: number): BtfType['kind'];
+  nameAt(index: number): string;
 }
 
-export interface BtfVarPlace {
-  readonly type: number;
-  readonly offset: number;
-  readonly sizeBytes: number;
-}
-
-/** A type. `id` is its number (0 is void), `at` its place in the type section, bytes; other types are named by id. */
-export type BtfType = { readonly id: number; readonly at: number; readonly name: string } & (
-  | { readonly kind: 'void' }
-  | {
-      readonly kind: 'int';
-      readonly sizeBytes: number;
-      readonly bits: number;
-      readonly bitOffset: number;
-      readonly encoding: number;
-    }
-  | {
-      readonly kind: 'ptr' | 'typedef' | 'volatile' | 'const' | 'restrict' | 'type-tag';
-      readonly type: number;
-    }
-  | { readonly kind: 'array'; readonly type: number; readonly indexType: number; readonly count: number }
-  | { readonly kind: 'struct' | 'union'; readonly sizeBytes: number; readonly members: readonly BtfMember[] }
-  | {
-      readonly kind: 'enum' | 'enum64';
-      readonly sizeBytes: number;
-      readonly signed: boolean;
-      readonly values: readonly { readonly name: string; readonly value: bigint }[];
-    }
-  | { readonly kind: 'fwd'; readonly of: 'struct' | 'union' }
-  | { readonly kind: 'func'; readonly type: number; readonly linkage: number }
-  | {
-      readonly kind: 'func-proto';
-      readonly type: number;
-      readonly params: readonly { readonly name: string; readonly type: number }[];
-    }
-  | { readonly kind: 'var'; readonly type: number; readonly linkage: number }
-  | { readonly kind: 'datasec'; readonly sizeBytes: number; readonly vars: readonly BtfVarPlace[] }
-  | { readonly kind: 'float'; readonly sizeBytes: number }
-  | { readonly kind: 'decl-tag'; readonly type: number; readonly component: number }
-);
-type Having<T, K> = T extends { readonly kind: unknown }
-  ? [K & T['kind']] extends [never]
-    ? never
-    : T
-  : never;
-/** The type of one kind (or of a kind that shares its shape). */
-export type BtfOf<K extends BtfType['kind']> = Having<BtfType, K>;
-
-/** A field of a C struct: where it stands and how long it is; bits where it is a bit field. */
-export interface FieldLayout {
-  readonly offset: number;
-  readonly sizeBytes: number;
-  readonly type: number;
-  readonly bits?: { readonly offset: number; readonly size: number };
-}
-export interface StructLayout {
-  readonly sizeBytes: number;
-  /** By name, in the order of the source; members of anonymous structs and unions stand among them, as in C. */
-  readonly fields: ReadonlyMap<string, FieldLayout>;
-}
-
-export interface BtfFault extends ObjectFault {
-  readonly code:
-    | 'BTF_TRUNCATED'
-    | 'BTF_HEADER'
-    | 'BTF_KIND'
-    | 'BTF_TYPE'
-    | 'BTF_STRING'
-    | 'BTF_SIZE'
-    | 'BTF_DEPTH'
-    | 'BTF_MISSING'
-    | 'BTF_EXT';
-  readonly stage: 'btf';
-}
-/** The types of an object are damaged, or a type that was asked for is not there. */
-export class BtfError extends ObjectError<BtfFault> {}
-
-export function btfFail(code: BtfFault['code'], offset: number, message: string, section = '.BTF'): never {
-  throw new BtfError({ code, stage: 'btf', section, offset }, message);
-}
-
-export function btfReader(bytes: Uint8Array, section = '.BTF'): Reader {
-  return new Reader(bytes, (offset, needBytes) =>
-    btfFail('BTF_TRUNCATED', offset, `${needBytes} bytes are needed, ${bytes.length} are there`, section),
-  );
-}
-
-/** The types of one object, read-only. */
+/** The types of one object, or of a kernel, read-only. */
 export class Btf {
   /** The section's bytes, as BPF_BTF_LOAD takes them. */
   readonly bytes: Uint8Array;
-  /** By id; entry 0 is void. */
-  readonly types: readonly BtfType[];
+  /** What a split BTF is split from (btf.rst §4.3): its types and strings count on from the base's. */
+  readonly base: Btf | undefined;
+  readonly #source: TypeSource;
   readonly #strings: Reader;
+  readonly #firstId: number;
+  #types: readonly BtfType[] | undefined;
   // Source lines are asked for once a program; a damaged file may name one long string very often.
   readonly #cut = new Map<number, string>();
 
-  constructor(bytes: Uint8Array, types: readonly BtfType[], strings: Reader) {
+  /** @param types by id from 0 (void) on; with a base, from the base's count on */
+  constructor(bytes: Uint8Array, types: readonly BtfType[] | TypeSource, strings: Reader, base?: Btf) {
     this.bytes = bytes;
-    this.types = types;
+    this.base = base;
+    this.#firstId = base?.count ?? 0;
     this.#strings = strings;
+    if ('kindAt' in types) {
+      this.#source = types;
+    } else {
+      this.#types = base === undefined ? types : [...base.types, ...types];
+      this.#source = arraySource(types);
+    }
+  }
+
+  /** Number of types, void and the base's included: the first id that is none. */
+  get count(): number {
+    return this.#firstId + this.#source.count;
+  }
+
+  /** Bytes of strings, the base's included: where the strings of a BTF split from this one begin. */
+  get stringBytes(): number {
+    return (this.base?.stringBytes ?? 0) + this.#strings.length;
+  }
+
+  /** All, by id; entry 0 is void. Reads every type: for the BTF of a kernel use `type` and `nameOf`. */
+  get types(): readonly BtfType[] {
+    if (this.#types === undefined) {
+      const own = Array.from({ length: this.#source.count }, (_, index) => this.#source.at(index));
+      this.#types = this.base === undefined ? own : [...this.base.types, ...own];
+    }
+    return this.#types;
   }
 
   /** @throws BtfError BTF_TYPE when there is no type of that number */
   type(id: number): BtfType {
-    return this.types[id] ?? btfFail('BTF_TYPE', 0, `type ${id} does not exist`);
+    if (this.base !== undefined && id < this.#firstId) return this.base.type(id);
+    const index = id - this.#firstId;
+    if (!(index >= 0 && index < this.#source.count)) btfFail('BTF_TYPE', 0, `type ${id} does not exist`);
+    return this.#source.at(index);
+  }
+
+  /** Kind of a type without reading the rest of it. The id must be one of a type. */
+  kindOf(id: number): BtfType['kind'] {
+    if (this.base !== undefined && id < this.#firstId) return this.base.kindOf(id);
+    return this.#source.kindAt(id - this.#firstId);
+  }
+
+  /** Name of a type without reading the rest of it. The id must be one of a type. */
+  nameOf(id: number): string {
+    if (this.base !== undefined && id < this.#firstId) return this.base.nameOf(id);
+    return this.#source.nameAt(id - this.#firstId);
   }
 
   /** The string at an offset of the string section, cut at MAX_STRING_BYTES. */
   string(offset: number): string {
     const known = this.#cut.get(offset);
     if (known !== undefined) return known;
-    const text = this.#strings.string(offset, true) ?? '';
+    const first = this.base?.stringBytes ?? 0;
+    const text =
+      this.base !== undefined && offset < first
+        ? this.base.string(offset)
+        : (this.#strings.string(offset - first, true) ?? '');
     this.#cut.set(offset, text);
     return text;
   }
@@ -217,7 +169,13 @@ export class Btf {
 
   /** First type of that kind and name. */
   find<K extends BtfType['kind']>(kind: K, name: string): BtfOf<K> | undefined {
-    return this.types.find((type): type is BtfOf<K> => type.kind === kind && type.name === name);
+    for (let id = 0; id < this.count; id++) {
+      if (this.kindOf(id) !== kind || this.nameOf(id) !== name) continue;
+      const type = this.type(id);
+      const isOfKind = (one: BtfType): one is BtfOf<K> => one.kind === kind;
+      if (isOfKind(type)) return type;
+    }
+    return undefined;
   }
 
   /**
@@ -253,158 +211,45 @@ export class Btf {
     return { sizeBytes: type.sizeBytes, fields };
   }
 
+  #enumOf(constant: string): BtfOf<'enum' | 'enum64'> | undefined {
+    for (const type of this.types) {
+      const isEnum = type.kind === 'enum' || type.kind === 'enum64';
+      if (isEnum && type.values.some((value) => value.name === constant)) return type;
+    }
+    return undefined;
+  }
+
   /** Values of an enum by its C tag, or of the enum that holds the constant `name` (for enums without a tag). @throws BtfError BTF_MISSING */
   enumValues(name: string): ReadonlyMap<string, bigint> {
-    const enums = this.types.flatMap((type) =>
-      type.kind === 'enum' || type.kind === 'enum64' ? [type] : [],
-    );
-    const found =
-      enums.find((type) => type.name === name) ??
-      enums.find((type) => type.values.some((value) => value.name === name));
+    const found = this.find('enum', name) ?? this.find('enum64', name) ?? this.#enumOf(name);
     if (found === undefined) return btfFail('BTF_MISSING', 0, `no enum ${name}`);
     return new Map(found.values.map((value) => [value.name, value.value]));
   }
 }
 
-interface TypeHead {
-  readonly id: number;
-  readonly at: number;
-  readonly name: string;
-  readonly vlen: number;
-  /** The `kind_flag` bit. */
-  readonly flag: boolean;
-  /** `size` or `type`, whichever the kind has. */
-  readonly word: number;
+function arraySource(types: readonly BtfType[]): TypeSource {
+  const at = (index: number): BtfType =>
+    types[index] ?? btfFail('BTF_TYPE', 0, `type ${index} does not exist`);
+  return {
+    count: types.length,
+    at,
+    kindAt: (index) => at(index).kind,
+    nameAt: (index) => at(index).name,
+  };
 }
 
-interface KindParser {
-  /** Bytes that follow struct btf_type, given its vlen. */
-  readonly tailBytes: (vlen: number) => number;
-  readonly parse: (head: TypeHead, r: Reader, tail: number, name: (offset: number) => string) => BtfType;
+export interface ParseBtfOptions {
+  /** What a split BTF is split from. */
+  readonly base?: Btf;
+  /** Read a type when it is asked for; a damaged one is noticed then. */
+  readonly isLazy?: boolean;
 }
-
-const base = ({ id, at, name }: TypeHead) => ({ id, at, name });
-const list = <T>(count: number, item: (index: number) => T): readonly T[] =>
-  Array.from({ length: count }, (_, i) => item(i));
-const none = () => 0;
-
-const reference = (kind: 'ptr' | 'typedef' | 'volatile' | 'const' | 'restrict' | 'type-tag'): KindParser => ({
-  tailBytes: none,
-  parse: (head) => ({ ...base(head), kind, type: head.word }),
-});
-
-const composite = (kind: 'struct' | 'union'): KindParser => ({
-  tailBytes: (vlen) => vlen * 12,
-  parse: (head, r, tail, name) => ({
-    ...base(head),
-    kind,
-    sizeBytes: head.word,
-    members: list(head.vlen, (i) => {
-      const at = tail + i * 12;
-      const offset = r.u32(at + 8);
-      return {
-        name: name(r.u32(at)),
-        type: r.u32(at + 4),
-        // With kind_flag the offset word is bitfield_size:8, bit_offset:24 (btf.rst §2.2.4).
-        bitOffset: head.flag ? offset & 0xff_ffff : offset,
-        bitSize: head.flag ? offset >>> 24 : 0,
-      };
-    }),
-  }),
-});
-
-const enumeration = (kind: 'enum' | 'enum64', entryBytes: number): KindParser => ({
-  tailBytes: (vlen) => vlen * entryBytes,
-  parse: (head, r, tail, name) => ({
-    ...base(head),
-    kind,
-    sizeBytes: head.word,
-    signed: head.flag,
-    values: list(head.vlen, (i) => {
-      const at = tail + i * entryBytes;
-      const bits =
-        kind === 'enum' ? BigInt(r.u32(at + 4)) : BigInt(r.u32(at + 4)) | (BigInt(r.u32(at + 8)) << 32n);
-      const width = kind === 'enum' ? 32 : 64;
-      return { name: name(r.u32(at)), value: head.flag ? BigInt.asIntN(width, bits) : bits };
-    }),
-  }),
-});
-
-// btf.rst §2.2.1–§2.2.19; one row a kind, so that a forgotten one does not compile.
-const PARSERS: Record<BtfKind, KindParser> = {
-  int: {
-    tailBytes: () => 4,
-    parse: (head, r, tail) => {
-      const data = r.u32(tail);
-      const place = { bits: data & 0xff, bitOffset: (data >>> 16) & 0xff, encoding: (data >>> 24) & 0xf };
-      return { ...base(head), kind: 'int', sizeBytes: head.word, ...place };
-    },
-  },
-  ptr: reference('ptr'),
-  array: {
-    tailBytes: () => 12,
-    parse: (head, r, tail) => ({
-      ...base(head),
-      kind: 'array',
-      type: r.u32(tail),
-      indexType: r.u32(tail + 4),
-      count: r.u32(tail + 8),
-    }),
-  },
-  struct: composite('struct'),
-  union: composite('union'),
-  enum: enumeration('enum', 8),
-  fwd: {
-    tailBytes: none,
-    parse: (head) => ({ ...base(head), kind: 'fwd', of: head.flag ? 'union' : 'struct' }),
-  },
-  typedef: reference('typedef'),
-  volatile: reference('volatile'),
-  const: reference('const'),
-  restrict: reference('restrict'),
-  func: {
-    tailBytes: none,
-    parse: (head) => ({ ...base(head), kind: 'func', type: head.word, linkage: head.vlen }),
-  },
-  'func-proto': {
-    tailBytes: (vlen) => vlen * 8,
-    parse: (head, r, tail, name) => ({
-      ...base(head),
-      kind: 'func-proto',
-      type: head.word,
-      params: list(head.vlen, (i) => ({ name: name(r.u32(tail + i * 8)), type: r.u32(tail + i * 8 + 4) })),
-    }),
-  },
-  var: {
-    tailBytes: () => 4,
-    parse: (head, r, tail) => ({ ...base(head), kind: 'var', type: head.word, linkage: r.u32(tail) }),
-  },
-  datasec: {
-    tailBytes: (vlen) => vlen * 12,
-    parse: (head, r, tail) => ({
-      ...base(head),
-      kind: 'datasec',
-      sizeBytes: head.word,
-      vars: list(head.vlen, (i) => {
-        const at = tail + i * 12;
-        return { type: r.u32(at), offset: r.u32(at + 4), sizeBytes: r.u32(at + 8) };
-      }),
-    }),
-  },
-  float: { tailBytes: none, parse: (head) => ({ ...base(head), kind: 'float', sizeBytes: head.word }) },
-  'decl-tag': {
-    tailBytes: () => 4,
-    parse: (head, r, tail) => ({ ...base(head), kind: 'decl-tag', type: head.word, component: r.i32(tail) }),
-  },
-  'type-tag': reference('type-tag'),
-  enum64: enumeration('enum64', 12),
-};
 
 /**
- * Parse a .BTF section of little-endian types.
+ * Parse a .BTF section of little-endian types, or the BTF of a kernel (/sys/kernel/btf/vmlinux).
  * @throws BtfError with the offset in the section
  */
-export function parseBtf(bytes: Uint8Array): Btf {
+export function parseBtf(bytes: Uint8Array, options: ParseBtfOptions = {}): Btf {
   const r = btfReader(bytes);
   if (r.u16(0) !== BTF_MAGIC) btfFail('BTF_HEADER', 0, 'bad magic');
   if (r.u8(2) !== BTF_VERSION || r.u8(3) !== 0)
@@ -414,32 +259,82 @@ export function parseBtf(bytes: Uint8Array): Btf {
   const typesAt = headerBytes + r.u32(8);
   const typeSection = r.slice(typesAt, r.u32(12));
   const strings = btfReader(r.slice(headerBytes + r.u32(16), r.u32(20)));
-  if (strings.length === 0 || strings.u8(0) !== 0)
+  // Offset 0 is the base's empty string where there is a base.
+  if (options.base === undefined && (strings.length === 0 || strings.u8(0) !== 0))
     btfFail('BTF_STRING', 16, 'string section does not begin with an empty string');
+  const source = scanTypes(typeSection, typesAt, nameReader(strings, bytes.length, options.base), options);
+  const btf = new Btf(bytes, source, strings, options.base);
+  if (options.isLazy !== true) for (let index = 0; index < source.count; index++) source.at(index);
+  return btf;
+}
 
-  const name = (offset: number): string =>
-    strings.string(offset) ?? btfFail('BTF_STRING', offset, 'string has no end');
-  const t = btfReader(typeSection);
-  const types: BtfType[] = [{ id: 0, at: 0, name: '', kind: 'void' }];
-  for (let at = 0; at < typeSection.length; ) {
+/** Reads names, each once, within a bound on all of them together. */
+function nameReader(strings: Reader, sectionBytes: number, base: Btf | undefined) {
+  const known = new Map<number, string>([[0, '']]);
+  const first = base?.stringBytes ?? 0;
+  let left = sectionBytes * NAME_BYTES_PER_BYTE + NAME_BYTES_FREE;
+  return (offset: number): string => {
+    const before = known.get(offset);
+    if (before !== undefined) return before;
+    if (base !== undefined && offset < first) return base.string(offset);
+    const name = strings.string(offset - first) ?? btfFail('BTF_STRING', offset - first, 'string has no end');
+    left -= name.length;
+    if (left < 0) btfFail('BTF_STRING', offset - first, 'names overlap too often');
+    known.set(offset, name);
+    return name;
+  };
+}
+
+/** Find where each type begins, and check that its kind is known and that all of it is there. */
+function scanTypes(
+  section: Uint8Array,
+  typesAt: number,
+  name: (offset: number) => string,
+  { base }: ParseBtfOptions,
+): TypeSource {
+  const t = btfReader(section);
+  const firstId = base?.count ?? 0;
+  const starts: number[] = [];
+  const kinds: BtfKind[] = [];
+  for (let at = 0; at < section.length; ) {
     const info = t.u32(at + 4);
     const kind = KIND_OF_CODE.get((info >>> 24) & 0x1f);
     if (kind === undefined)
       return btfFail('BTF_KIND', typesAt + at, `kind ${(info >>> 24) & 0x1f} is unknown`);
-    const parser = PARSERS[kind];
-    const vlen = info & 0xffff;
-    const tail = at + TYPE_BYTES;
-    const head = {
-      id: types.length,
-      at: typesAt + at,
-      name: name(t.u32(at)),
-      vlen,
-      flag: info >>> 31 === 1,
-      word: t.u32(at + 8),
-    };
-    t.need(tail, parser.tailBytes(vlen));
-    types.push(parser.parse(head, t, tail, name));
-    at = tail + parser.tailBytes(vlen);
+    const tailBytes = KIND_PARSERS[kind].tailBytes(info & 0xffff);
+    t.need(at, TYPE_BYTES + tailBytes);
+    starts.push(at);
+    kinds.push(kind);
+    if (firstId + starts.length > MAX_TYPES)
+      btfFail('BTF_SIZE', typesAt + at, `more than ${MAX_TYPES} types`);
+    at += TYPE_BYTES + tailBytes;
   }
-  return new Btf(bytes, types, strings);
+  // Id 0 is void and stands nowhere in the file; in a split BTF it is the base's.
+  const voids: readonly BtfType[] = base === undefined ? [{ id: 0, at: 0, name: '', kind: 'void' }] : [];
+  const parsed: BtfType[] = [...voids];
+  return {
+    count: voids.length + starts.length,
+    kindAt: (index) => voids[index]?.kind ?? kinds[index - voids.length] ?? 'void',
+    nameAt: (index) => voids[index]?.name ?? name(t.u32(starts[index - voids.length] ?? 0)),
+    at(index) {
+      const known = parsed[index];
+      if (known !== undefined) return known;
+      const at = starts[index - voids.length];
+      const kind = kinds[index - voids.length];
+      if (at === undefined || kind === undefined)
+        return btfFail('BTF_TYPE', 0, `type ${firstId + index} does not exist`);
+      const info = t.u32(at + 4);
+      const head = {
+        id: firstId + index,
+        at: typesAt + at,
+        name: name(t.u32(at)),
+        vlen: info & 0xffff,
+        flag: info >>> 31 === 1,
+        word: t.u32(at + 8),
+      };
+      const type = KIND_PARSERS[kind].parse(head, t, at + TYPE_BYTES, name);
+      parsed[index] = type;
+      return type;
+    },
+  };
 }

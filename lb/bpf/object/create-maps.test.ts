@@ -20,6 +20,8 @@ class RecordingHost implements MapHost {
       cpus: 1,
       valueBytes: spec.valueSize,
       lookup: unused,
+      lookupAndDelete: unused,
+      contains: unused,
       update: unused,
       delete: unused,
       nextKey: unused,

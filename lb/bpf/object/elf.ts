@@ -21,7 +21,6 @@ const SHT_RELA = 4;
 export const SHT_NOBITS = 8;
 const SHT_REL = 9;
 
-export const SHF_WRITE = 1;
 export const SHF_ALLOC = 2;
 export const SHF_EXECINSTR = 4;
 const SHF_COMPRESSED = 0x800;
@@ -30,7 +29,20 @@ export const SHN_UNDEF = 0;
 /** Section indices from here up are special: absolute, common, extended. */
 export const SHN_LORESERVE = 0xff00;
 
+// Relocations of BPF (Linux Documentation/bpf/llvm_reloc.rst); the others are of debug sections.
+/** A 64-bit immediate in code. */
+export const R_BPF_64_64 = 1;
+/** A 64-bit word of data. */
+export const R_BPF_64_ABS64 = 2;
+/** The target of a call. */
+export const R_BPF_64_32 = 10;
+
+/** A variable without a section (-fcommon); its value is its alignment. */
+export const SHN_COMMON = 0xfff2;
+
 export const STB_LOCAL = 0;
+export const STB_WEAK = 2;
+export const STT_NOTYPE = 0;
 export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
 export const STT_SECTION = 3;

@@ -61,6 +61,8 @@ export function formatListing(
   const functions = new Map(program.functions.map(({ name, start }) => [start, name]));
   const sources = new Map(lines ? program.lines.map((line) => [line.slot, line]) : []);
   const out: string[] = [];
+  // clang gives one line to several runs of instructions, one behind the other.
+  let written = '';
   for (const instruction of instructions) {
     const { slot } = instruction;
     const name = functions.get(slot);
@@ -68,7 +70,9 @@ export function formatListing(
     const label = labels.get(slot);
     if (label !== undefined) out.push(`${label}:`);
     const source = sources.get(slot);
-    if (source !== undefined) out.push(formatLine(source));
+    const line = source === undefined ? written : formatLine(source);
+    if (line !== written || (source !== undefined && label !== undefined)) out.push(line);
+    written = line;
     const text = formatInstruction(instruction, names);
     const comment = note?.(instruction);
     const body = comment === undefined ? text : `${text.padEnd(NOTE_COLUMN)} ; ${comment}`;

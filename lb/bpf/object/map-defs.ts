@@ -1,22 +1,13 @@
-import { MAP_FLAGS, MAP_TYPES, type MapSpec, type MapTypeName } from '../maps/map.js';
+import { MAP_TYPES, type MapSpec, type MapTypeName } from '../maps/map.js';
 import type { Btf, BtfMember, BtfOf, BtfType } from './btf.js';
-import {
-  type ElfObject,
-  type ElfSection,
-  SHF_ALLOC,
-  SHF_EXECINSTR,
-  SHF_WRITE,
-  SHT_NOBITS,
-  SHT_PROGBITS,
-} from './elf.js';
-import { ObjectError, type ObjectFault } from './fault.js';
+import { type ElfObject, type ElfRelocation, type ElfSection, R_BPF_64_ABS64 } from './elf.js';
+import { type FunctionTable, SLOT_BYTES } from './functions.js';
+import { mapFail } from './map-fault.js';
+import { specialFields } from './special-fields.js';
 
 /** Section of maps defined by BTF (libbpf's `SEC(".maps")` convention: __uint, __type, __array). */
 export const MAPS_SECTION = '.maps';
-/** Relocation of a 64-bit word of data (Linux Documentation/bpf/llvm_reloc.rst). */
-export const R_BPF_64_ABS64 = 2;
 const POINTER_BYTES = 8;
-const MAX_DATA_BYTES = 2 ** 30;
 const PIN_NONE = 0;
 const PIN_BY_NAME = 1;
 const MAP_IN_MAP: ReadonlySet<MapTypeName> = new Set(['ARRAY_OF_MAPS', 'HASH_OF_MAPS']);
@@ -24,32 +15,14 @@ const TYPE_OF_NUMBER = new Map<number, MapTypeName>(
   Object.entries(MAP_TYPES).map(([name, number]) => [number, name as MapTypeName]),
 );
 
-export interface MapDefFault extends ObjectFault {
-  readonly code:
-    | 'MAP_DEF_NO_BTF'
-    | 'MAP_DEF_FIELD'
-    | 'MAP_DEF_TYPE'
-    | 'MAP_DEF_SIZE'
-    | 'MAP_DEF_INNER'
-    | 'MAP_DEF_VALUES'
-    | 'MAP_DEF_PLACE'
-    | 'MAP_DEF_LEGACY';
-  readonly stage: 'maps';
-}
-/** A map definition is damaged, contradicts itself or is of a type that is not known here. */
-export class MapDefError extends ObjectError<MapDefFault> {}
-
-/** The maps of an object, and where its symbols find them. */
-export interface ObjectMaps {
-  readonly specs: readonly MapSpec[];
-  /** Index in `specs` of the map that stands at an offset of `.maps`. */
-  readonly byOffset: ReadonlyMap<number, number>;
-  /** Index in `specs` of the map that holds a data section, by section index. */
-  readonly bySection: ReadonlyMap<number, number>;
+/** A map and its place in its section. */
+export interface PlacedMap {
+  readonly offset: number;
+  readonly spec: MapSpec;
 }
 
-function fail(code: MapDefFault['code'], section: string, offset: number, message: string): never {
-  throw new MapDefError({ code, stage: 'maps', section, offset }, message);
+function fail(code: Parameters<typeof mapFail>[0], offset: number, message: string): never {
+  return mapFail(code, MAPS_SECTION, offset, message);
 }
 
 /** Where a definition stands, for its errors. */
@@ -61,7 +34,6 @@ interface Place {
 function badField(place: Place, member: BtfMember): never {
   return fail(
     'MAP_DEF_FIELD',
-    MAPS_SECTION,
     place.offset,
     `map ${place.name}: field ${member.name} is not __uint, __type or __array`,
   );
@@ -103,12 +75,7 @@ interface Definition {
 /** Sizes given as a number and as a type must agree (`key_size` beside `key`). */
 function mergeSize(place: Place, what: string, known: number | undefined, size: number): number {
   if (known !== undefined && known !== size) {
-    fail(
-      'MAP_DEF_SIZE',
-      MAPS_SECTION,
-      place.offset,
-      `map ${place.name}: ${what} is ${known} and ${size} bytes`,
-    );
+    fail('MAP_DEF_SIZE', place.offset, `map ${place.name}: ${what} is ${known} and ${size} bytes`);
   }
   return size;
 }
@@ -120,6 +87,8 @@ function parseDefinition(btf: Btf, type: BtfOf<'struct'>, place: Place, inner: b
   let maxEntries = 0;
   let flags = 0;
   let pinning = PIN_NONE;
+  let mapExtra = 0;
+  let numaNode: number | undefined;
   let values: { readonly target: BtfType; readonly at: number } | undefined;
   const ids: { keyTypeId?: number; valueTypeId?: number } = {};
   for (const member of type.members) {
@@ -137,9 +106,10 @@ function parseDefinition(btf: Btf, type: BtfOf<'struct'>, place: Place, inner: b
         pinning = uintField(btf, place, member);
         break;
       case 'numa_node':
+        numaNode = uintField(btf, place, member);
+        break;
       case 'map_extra':
-        // No meaning in the arena and not needed by the map types that are known: must be a number, no more.
-        uintField(btf, place, member);
+        mapExtra = uintField(btf, place, member);
         break;
       case 'key_size':
         keySize = mergeSize(place, 'key', keySize, uintField(btf, place, member));
@@ -159,45 +129,45 @@ function parseDefinition(btf: Btf, type: BtfOf<'struct'>, place: Place, inner: b
         values = { target: arrayField(btf, place, member), at: member.bitOffset / 8 };
         break;
       default:
-        fail('MAP_DEF_FIELD', MAPS_SECTION, place.offset, `map ${place.name}: unknown field ${member.name}`);
+        fail('MAP_DEF_FIELD', place.offset, `map ${place.name}: unknown field ${member.name}`);
     }
   }
   const typeName = number === undefined ? undefined : TYPE_OF_NUMBER.get(number);
   if (typeName === undefined) {
     return fail(
       'MAP_DEF_TYPE',
-      MAPS_SECTION,
       place.offset,
       `map ${place.name}: ${number === undefined ? 'no type' : `type ${number} is not known`}`,
     );
   }
   if (pinning !== PIN_NONE && (pinning !== PIN_BY_NAME || inner)) {
-    fail('MAP_DEF_FIELD', MAPS_SECTION, place.offset, `map ${place.name}: pinning ${pinning}`);
+    fail('MAP_DEF_FIELD', place.offset, `map ${place.name}: pinning ${pinning}`);
   }
   const nests = MAP_IN_MAP.has(typeName);
+  const holds = nests ? 'maps' : typeName === 'PROG_ARRAY' ? 'programs' : undefined;
+  if (values !== undefined && holds === undefined)
+    fail('MAP_DEF_VALUES', place.offset, `map ${place.name}: values of a ${typeName} are not supported`);
+  if (values !== undefined && holds === 'programs' && values.target.kind !== 'func-proto')
+    fail('MAP_DEF_VALUES', place.offset, `map ${place.name}: values are not functions`);
   const innerSpec = nests ? parseInner(btf, values?.target, place, inner) : undefined;
-  if (values !== undefined && !nests) {
-    fail(
-      'MAP_DEF_VALUES',
-      MAPS_SECTION,
-      place.offset,
-      `map ${place.name}: values of a ${typeName} are not supported`,
-    );
-  }
+  // The value is the inner map's or program's descriptor or number: 4 bytes (bpf(2)).
+  const size = nests || values !== undefined ? mergeSize(place, 'value', valueSize, 4) : valueSize;
   return {
     spec: {
       name: place.name,
       type: typeName,
       keySize: keySize ?? 0,
-      // The value of a map of maps is the inner map's descriptor or number: 4 bytes (bpf(2)).
-      valueSize: nests ? mergeSize(place, 'value', valueSize, 4) : (valueSize ?? 0),
+      valueSize: size ?? 0,
       maxEntries,
       flags,
+      ...(mapExtra === 0 ? {} : { mapExtra }),
+      ...(numaNode === undefined ? {} : { numaNode }),
       ...(innerSpec === undefined ? {} : { inner: innerSpec }),
       ...(pinning === PIN_BY_NAME ? { pinned: true } : {}),
       ...ids,
+      ...specialFields(btf, ids.valueTypeId),
     },
-    ...(nests && values !== undefined ? { valuesAt: values.at } : {}),
+    ...(values === undefined ? {} : { valuesAt: values.at }),
   };
 }
 
@@ -210,148 +180,91 @@ function parseInner(
   // Without a template the inner type is whoever creates the map's to give.
   if (target === undefined) return undefined;
   if (nested || target.kind !== 'struct') {
-    return fail(
-      'MAP_DEF_INNER',
-      MAPS_SECTION,
-      place.offset,
-      `map ${place.name}: the inner type is not a plain map`,
-    );
+    return fail('MAP_DEF_INNER', place.offset, `map ${place.name}: the inner type is not a plain map`);
   }
   return parseDefinition(btf, target, { name: `${place.name}.inner`, offset: place.offset }, true).spec;
 }
 
-/** Maps of `.maps` with the place of each, from its DATASEC. */
-function parseMapsSection(elf: ElfObject, section: ElfSection, btf: Btf) {
-  const datasec = btf.find('datasec', MAPS_SECTION);
-  if (datasec === undefined)
-    return fail('MAP_DEF_NO_BTF', MAPS_SECTION, 0, 'no BTF of the maps: build with -g');
-  const places = [...datasec.vars].sort((a, b) => a.offset - b.offset);
-  let end = 0;
-  const definitions = places.map((place) => {
-    const variable = btf.type(place.type);
-    const type = variable.kind === 'var' ? btf.resolve(variable.type) : variable;
-    if (variable.kind !== 'var' || type.kind !== 'struct') {
-      return fail('MAP_DEF_TYPE', MAPS_SECTION, place.offset, `${variable.name} is not a map definition`);
-    }
-    if (place.offset < end || place.sizeBytes === 0 || place.offset + place.sizeBytes > section.sizeBytes) {
-      return fail(
-        'MAP_DEF_PLACE',
-        MAPS_SECTION,
-        place.offset,
-        `map ${variable.name} overlaps another or the end of the section`,
-      );
-    }
-    end = place.offset + place.sizeBytes;
-    return { place, ...parseDefinition(btf, type, { name: variable.name, offset: place.offset }, false) };
-  });
-  const byOffset = new Map(definitions.map(({ place }, index) => [place.offset, index]));
-
-  const slots = definitions.map((): { index: number; map: string }[] => []);
-  for (const relocation of elf.relocations(section)) {
-    const owner = definitions.findIndex(
-      ({ place }) => relocation.offset >= place.offset && relocation.offset < place.offset + place.sizeBytes,
-    );
-    const definition = definitions[owner];
-    const target =
-      relocation.symbol.section === section.index
-        ? definitions[byOffset.get(relocation.symbol.value) ?? -1]
-        : undefined;
-    const into =
-      definition?.valuesAt === undefined
-        ? -1
-        : relocation.offset - definition.place.offset - definition.valuesAt;
-    if (
-      relocation.type !== R_BPF_64_ABS64 ||
-      into < 0 ||
-      into % POINTER_BYTES !== 0 ||
-      target === undefined
-    ) {
-      fail(
-        'MAP_DEF_VALUES',
-        MAPS_SECTION,
-        relocation.offset,
-        'not a pointer to a map in the values of a map of maps',
-      );
-    }
-    slots[owner]?.push({ index: into / POINTER_BYTES, map: target.spec.name });
-  }
-  const specs = definitions.map(({ spec }, index): MapSpec => {
-    const filled = slots[index] ?? [];
-    return filled.length > 0 ? { ...spec, slots: filled } : spec;
-  });
-  return { specs, byOffset };
-}
-
-const DATA_SECTION = /^\.(rodata|data|bss)(\..+)?$/;
-
-/** `.rodata`, `.data`, `.bss` and their `.name` variants: an ARRAY of one value, the section. */
-function dataSpec(section: ElfSection, valueTypeId: number | undefined): MapSpec {
-  if (section.sizeBytes > MAX_DATA_BYTES)
-    fail('MAP_DEF_SIZE', section.name, 0, `${section.sizeBytes} bytes are too many`);
-  const readOnly = section.name.startsWith('.rodata');
-  return {
-    name: section.name,
-    type: 'ARRAY',
-    keySize: 4,
-    valueSize: section.sizeBytes,
-    maxEntries: 1,
-    flags: readOnly ? MAP_FLAGS.BPF_F_RDONLY_PROG : 0,
-    ...(section.type === SHT_NOBITS ? {} : { initial: new Uint8Array(section.data) }),
-    ...(readOnly ? { frozen: true } : {}),
-    ...(valueTypeId === undefined ? {} : { valueTypeId }),
-  };
-}
-
 /**
- * Find the maps of an object: those of `.maps`, then its data sections.
+ * Maps of `.maps` by rising offset, from its DATASEC.
  * @param btf with DATASECs filled in (fillDatasecs)
  * @throws MapDefError, BtfError
  */
-export function findMaps(elf: ElfObject, btf: Btf | undefined): ObjectMaps {
-  const datasecs = new Map(
-    btf?.types.flatMap(({ kind, name, id }) => (kind === 'datasec' ? [[name, id]] : [])),
-  );
-  const specs: MapSpec[] = [];
-  let byOffset = new Map<number, number>();
-  const bySection = new Map<number, number>();
-  for (const section of elf.sections) {
-    if (section.name === 'maps')
-      fail('MAP_DEF_LEGACY', section.name, 0, 'legacy map definitions: use SEC(".maps")');
-    if (section.name !== MAPS_SECTION || section.sizeBytes === 0) continue;
-    if (specs.length > 0) fail('MAP_DEF_PLACE', MAPS_SECTION, 0, 'a second .maps section');
-    if (btf === undefined) fail('MAP_DEF_NO_BTF', MAPS_SECTION, 0, 'no BTF of the maps: build with -g');
-    const parsed = parseMapsSection(elf, section, btf);
-    specs.push(...parsed.specs);
-    byOffset = parsed.byOffset;
-  }
-  for (const section of elf.sections) {
-    const loaded =
-      (section.flags & SHF_ALLOC) !== 0 && (section.type === SHT_PROGBITS || section.type === SHT_NOBITS);
-    if (
-      !loaded ||
-      (section.flags & SHF_EXECINSTR) !== 0 ||
-      section.sizeBytes === 0 ||
-      !DATA_SECTION.test(section.name)
-    )
-      continue;
-    if (section.name.startsWith('.rodata') && (section.flags & SHF_WRITE) !== 0) {
-      fail('MAP_DEF_PLACE', section.name, 0, 'a read-only section that is writable');
-    }
-    checkNoPointers(elf, section);
-    bySection.set(section.index, specs.length);
-    specs.push(dataSpec(section, datasecs.get(section.name)));
-  }
-  const names = new Set<string>();
-  for (const { name } of specs) {
-    if (names.has(name)) fail('MAP_DEF_PLACE', MAPS_SECTION, 0, `two maps of the name ${name}`);
-    names.add(name);
-  }
-  return { specs, byOffset, bySection };
+export function btfMaps(
+  elf: ElfObject,
+  section: ElfSection,
+  functions: FunctionTable,
+  btf: Btf,
+): readonly PlacedMap[] {
+  const datasec = btf.find('datasec', MAPS_SECTION);
+  if (datasec === undefined) return fail('MAP_DEF_NO_BTF', 0, 'no BTF of the maps: build with -g');
+  const places = [...datasec.vars].sort((a, b) => a.offset - b.offset);
+  let end = 0;
+  const definitions = places.map((place): PlacedDefinition => {
+    const variable = btf.type(place.type);
+    const type = variable.kind === 'var' ? btf.resolve(variable.type) : variable;
+    if (variable.kind !== 'var' || type.kind !== 'struct')
+      return fail('MAP_DEF_TYPE', place.offset, `${variable.name} is not a map definition`);
+    if (place.offset < end || place.sizeBytes === 0 || place.offset + place.sizeBytes > section.sizeBytes)
+      fail('MAP_DEF_PLACE', place.offset, `map ${variable.name} overlaps another or the end of the section`);
+    end = place.offset + place.sizeBytes;
+    const definition = parseDefinition(btf, type, { name: variable.name, offset: place.offset }, false);
+    return { offset: place.offset, end, ...definition };
+  });
+  fillValues(elf, section, functions, definitions);
+  return definitions;
 }
 
-/** A pointer in data would need an address that only the running map has; the kernel knows none either. */
-function checkNoPointers(elf: ElfObject, section: ElfSection): void {
-  const pointer = elf.relocations(section)[0];
-  if (pointer !== undefined)
-    fail('MAP_DEF_VALUES', section.name, pointer.offset, 'a pointer in data cannot be resolved');
+interface PlacedDefinition extends Definition {
+  readonly offset: number;
+  readonly end: number;
+  spec: MapSpec;
+}
+
+/** Give each map the maps or programs that the relocations of its `values` name. */
+function fillValues(
+  elf: ElfObject,
+  section: ElfSection,
+  functions: FunctionTable,
+  definitions: readonly PlacedDefinition[],
+): void {
+  const content = new DataView(section.data.buffer, section.data.byteOffset, section.data.byteLength);
+  for (const relocation of elf.relocations(section)) {
+    const { offset } = relocation;
+    const owner = definitions.find((one) => offset >= one.offset && offset < one.end);
+    const into = owner?.valuesAt === undefined ? -1 : offset - owner.offset - owner.valuesAt;
+    if (owner === undefined || relocation.type !== R_BPF_64_ABS64 || into < 0 || into % POINTER_BYTES !== 0)
+      fail('MAP_DEF_VALUES', offset, 'a pointer that is not in the values of a map');
+    const index = into / POINTER_BYTES;
+    // The addend is in place; it counts where the symbol is the section's.
+    const addend = offset + 4 <= content.byteLength ? content.getInt32(offset, true) : 0;
+    const place = relocation.symbol.value + addend;
+    owner.spec = fillSlot(owner.spec, index, relocation, place, { section, functions, definitions });
+  }
+}
+
+function fillSlot(
+  spec: MapSpec,
+  index: number,
+  { offset, symbol }: ElfRelocation,
+  place: number,
+  known: {
+    readonly section: ElfSection;
+    readonly functions: FunctionTable;
+    readonly definitions: readonly PlacedDefinition[];
+  },
+): MapSpec {
+  if (spec.type === 'PROG_ARRAY') {
+    const program = known.functions.at(symbol.section, place / SLOT_BYTES)?.name;
+    if (program === undefined)
+      return fail('MAP_DEF_VALUES', offset, `map ${spec.name}: slot ${index} is not a program`);
+    return { ...spec, programs: [...(spec.programs ?? []), { index, program }] };
+  }
+  const inner =
+    symbol.section === known.section.index
+      ? known.definitions.find((one) => one.offset === place)?.spec
+      : undefined;
+  if (inner === undefined)
+    return fail('MAP_DEF_VALUES', offset, `map ${spec.name}: slot ${index} is not a map`);
+  return { ...spec, slots: [...(spec.slots ?? []), { index, map: inner.name }] };
 }
