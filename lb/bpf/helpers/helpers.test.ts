@@ -24,7 +24,7 @@ const scratch = arena.block(1) + CPU_SCRATCH;
 const maps = new ArenaMaps(arena);
 
 describe('the table of helpers', () => {
-  it.each(HELPERS)('$name is exported with its registers as i64', ({ name, args }) => {
+  it.each(HELPERS.filter((row) => !('builtin' in row)))('$name is exported with its registers as i64', ({ name, args }) => {
     const body = helper[name] as (...registers: unknown[]) => unknown;
     expect(body.length).toBe(args.length);
     // Wasm takes a BigInt for an i64 and a number for an i32, never the other.

@@ -15,6 +15,7 @@ import {
 } from '../memory/layout.js';
 import { BPF_ANY, type BpfMap, ERRNO, forEachByKey, type MapSpec } from './map.js';
 import { type ArenaMapType, MapError } from './plan.js';
+import { type ReferenceCheck, type References, referenceCheck } from './references.js';
 import type { Runtime } from './runtime.js';
 
 /**
@@ -40,12 +41,15 @@ export interface ArenaMapInfo {
   readonly cpuStride: number;
   /** Shape of the maps in a map-in-map. */
   readonly inner?: ArenaMapInfo;
+  /** The value of a map that is frozen and read-only: a copy of what will always be there. */
+  readonly constants?: Uint8Array;
 }
 
 /** What a map needs of its host. */
 export interface ArenaMapHost {
   readonly arena: Arena;
   readonly runtime: Runtime;
+  readonly references: References;
   get(id: number): ArenaMap | undefined;
   /** Takes the map's room back. */
   release(map: ArenaMap): void;
@@ -74,6 +78,8 @@ export class ArenaMap implements BpfMap {
   readonly #key: number;
   readonly #nextKey: number;
   readonly #value: number;
+  /** How values are checked that name something outside of the maps. */
+  readonly #check: ReferenceCheck | undefined;
   /** Inner maps by slot, which keep them alive. */
   readonly #slots = new Map<number, ArenaMap>();
   #references = 1;
@@ -85,6 +91,7 @@ export class ArenaMap implements BpfMap {
     this.info = info;
     this.cpus = info.cpus;
     this.valueBytes = info.cpus > 1 ? info.cpus * align8(info.valueSize) : info.valueSize;
+    this.#check = referenceCheck(info.type);
     this.#key = staging;
     this.#nextKey = staging + align8(info.keySize);
     this.#value = staging + 2 * align8(info.keySize);
@@ -100,8 +107,22 @@ export class ArenaMap implements BpfMap {
   update(key: Uint8Array, value: Uint8Array, flags: number = BPF_ANY): number {
     this.#stage('key', key, this.info.keySize, this.#key);
     this.#stage('value', value, this.valueBytes, this.#value);
-    if (this.info.inner === undefined) return this.#write(flags);
-    return this.#setSlot(this.#host.get(mapIdOf(value)), flags);
+    if (this.info.inner !== undefined) return this.#setSlot(this.#host.get(mapIdOf(value)), flags);
+    return this.#check === undefined ? this.#write(flags) : this.#writeReference(this.#check, flags);
+  }
+
+  lookupAndDelete(key: Uint8Array): Uint8Array | undefined {
+    this.#stage('key', key, this.info.keySize, this.#key);
+    const { arena, runtime } = this.#host;
+    const { descriptor } = this.info;
+    if (runtime.exports.map_lookup_and_delete(descriptor, this.#key, this.#value) !== 0) return undefined;
+    return Uint8Array.from(arena.u8.subarray(this.#value, this.#value + this.valueBytes));
+  }
+
+  contains(value: Uint8Array): boolean {
+    this.#stage('value', value, this.valueBytes, this.#value);
+    if (this.info.type !== 'BLOOM_FILTER') return false;
+    return this.#host.runtime.exports.map_lookup(this.info.descriptor, this.#key, this.#value) === 0;
   }
 
   delete(key: Uint8Array): number {
@@ -153,7 +174,7 @@ export class ArenaMap implements BpfMap {
     this.#checkLength('values', values, count * this.valueBytes);
     this.#checkOpen();
     const chunk = Math.floor((CPU_SCRATCH_BYTES - 8) / (keySize + this.valueBytes));
-    if (chunk === 0 || this.cpus > 1 || this.info.inner !== undefined) {
+    if (chunk === 0 || this.cpus > 1 || this.info.inner !== undefined || this.#check !== undefined) {
       return this.#updateEach(keys, values, count);
     }
     const { arena, runtime } = this.#host;
@@ -212,6 +233,31 @@ export class ArenaMap implements BpfMap {
     return this.#host.runtime.exports.map_update(this.info.descriptor, this.#key, this.#value, flags);
   }
 
+  /** The staged key and a value that names something outside of the maps. */
+  #writeReference(check: ReferenceCheck, flags: number): number {
+    const { arena, runtime, references } = this.#host;
+    const { descriptor, maxEntries, valueSize } = this.info;
+    const word = (at: number) => arena.u32[at >>> 2]!;
+    // A frozen map refuses whatever is written.
+    if ((word(descriptor + MAP_FROZEN) & MAP_FROZEN_SYSCALLS) !== 0) return this.#write(flags);
+    const element = Number(runtime.exports.bpf_map_lookup_elem(BigInt(descriptor), BigInt(this.#key)));
+    const answer = check(
+      {
+        key: word(this.#key),
+        value: word(this.#value),
+        program: valueSize === 8 ? word(this.#value + 4) : 0,
+        flags,
+        maxEntries,
+        present: element === 0 ? undefined : word(element),
+      },
+      references,
+    );
+    if (typeof answer === 'number') return answer;
+    arena.u32[this.#value >>> 2] = answer.value;
+    arena.u32[(this.#value + 4) >>> 2] = answer.program;
+    return this.#write(BPF_ANY);
+  }
+
   /** The staged key's slot; the order of the refusals is the kernel's. */
   #setSlot(inner: ArenaMap | undefined, flags: number): number {
     const { arena } = this.#host;
@@ -261,11 +307,14 @@ export class ArenaMap implements BpfMap {
   }
 }
 
+/** Types whose maps must have as many entries as the template (array_map_meta_equal, xsk_map_meta_equal). */
+const SIZED_TYPES: ReadonlySet<string> = new Set(['ARRAY', 'PERCPU_ARRAY', 'XSKMAP']);
+
 /** May the map stand where the template says? (The kernel's bpf_map_meta_equal and array_map_meta_equal.) */
 function sameShape(template: ArenaMapInfo | undefined, map: ArenaMapInfo): boolean {
   if (template === undefined) return false;
   const { type, keySize, valueSize, flags, maxEntries } = template;
-  const sameEntries = (type !== 'ARRAY' && type !== 'PERCPU_ARRAY') || map.maxEntries === maxEntries;
+  const sameEntries = !SIZED_TYPES.has(type) || map.maxEntries === maxEntries;
   return (
     map.type === type &&
     map.keySize === keySize &&

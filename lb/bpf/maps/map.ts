@@ -16,7 +16,7 @@ import {
 
 export { BPF_ANY, BPF_EXIST, BPF_NOEXIST } from './uapi.js';
 
-/** Map types by number (enum bpf_map_type, uapi/linux/bpf.h). */
+/** Map types by number (enum bpf_map_type, uapi/linux/bpf.h): all that an object may ask for; a host refuses by name those it has not. */
 export const MAP_TYPES = {
   HASH: BPF_MAP_TYPE_HASH,
   ARRAY: BPF_MAP_TYPE_ARRAY,
@@ -24,19 +24,33 @@ export const MAP_TYPES = {
   PERF_EVENT_ARRAY: 4,
   PERCPU_HASH: 5,
   PERCPU_ARRAY: BPF_MAP_TYPE_PERCPU_ARRAY,
+  STACK_TRACE: 7,
+  CGROUP_ARRAY: 8,
   LRU_HASH: BPF_MAP_TYPE_LRU_HASH,
   LRU_PERCPU_HASH: 10,
   LPM_TRIE: 11,
   ARRAY_OF_MAPS: BPF_MAP_TYPE_ARRAY_OF_MAPS,
   HASH_OF_MAPS: 13,
   DEVMAP: 14,
+  SOCKMAP: 15,
   CPUMAP: 16,
   XSKMAP: 17,
+  SOCKHASH: 18,
+  CGROUP_STORAGE: 19,
+  REUSEPORT_SOCKARRAY: 20,
+  PERCPU_CGROUP_STORAGE: 21,
   QUEUE: 22,
   STACK: 23,
+  SK_STORAGE: 24,
   DEVMAP_HASH: 25,
+  STRUCT_OPS: 26,
   RINGBUF: 27,
+  INODE_STORAGE: 28,
+  TASK_STORAGE: 29,
   BLOOM_FILTER: 30,
+  USER_RINGBUF: 31,
+  CGRP_STORAGE: 32,
+  ARENA: 33,
 } as const;
 export type MapTypeName = keyof typeof MAP_TYPES;
 
@@ -49,6 +63,7 @@ export const MAP_FLAGS = {
   BPF_F_RDONLY_PROG: 128,
   BPF_F_WRONLY_PROG: 256,
   BPF_F_MMAPABLE: 1024,
+  BPF_F_PRESERVE_ELEMS: 2048,
   BPF_F_INNER_MAP: 4096,
 } as const;
 
@@ -77,6 +92,10 @@ export interface MapSpec {
   readonly mapExtra?: number;
   /** Offset of the value's `struct bpf_spin_lock` (its BTF says so); absent where it has none. */
   readonly lockOffset?: number;
+  /** Other fields of the value that the kernel itself looks after (bpf_timer, pointers to kernel objects, lists): by the name of their type. */
+  readonly specialFields?: readonly { readonly type: string; readonly offset: number }[];
+  /** NUMA node that was asked for (with BPF_F_NUMA_NODE); without meaning in the arena. */
+  readonly numaNode?: number;
   /** LIBBPF_PIN_BY_NAME was asked for. */
   readonly pinned?: boolean;
   /** BTF ids of key and value in the object's BTF; absent where the object names no type. */
@@ -100,6 +119,10 @@ export interface BpfMap {
   lookup(key: Uint8Array): Uint8Array | undefined;
   update(key: Uint8Array, value: Uint8Array, flags?: number): number;
   delete(key: Uint8Array): number;
+  /** The value, which is then gone: of a QUEUE or STACK (whose key has no byte) the next one. */
+  lookupAndDelete(key: Uint8Array): Uint8Array | undefined;
+  /** BLOOM_FILTER: false where the value was certainly never pushed (by `update` with a key of no byte). */
+  contains(value: Uint8Array): boolean;
   /** First key, or the one after `after`; undefined at the end (get_next_key). */
   nextKey(after?: Uint8Array): Uint8Array | undefined;
   /**

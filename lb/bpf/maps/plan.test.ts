@@ -123,7 +123,7 @@ describe('planMap', () => {
   });
 
   it.each<[string, MapSpec, string]>([
-    ['a type that the arena has not', { ...HASH, type: 'RINGBUF' }, 'type'],
+    ['a type that the arena has not', { ...HASH, type: 'SOCKMAP' }, 'type'],
     ['a map-in-map without a template', { ...ARRAY, type: 'ARRAY_OF_MAPS', valueSize: 4 }, 'inner'],
     ['a size that is no u32', { ...ARRAY, valueSize: 2 ** 33 }, 'valueSize'],
     ['entries that are no integer', { ...ARRAY, maxEntries: 1.5 }, 'maxEntries'],

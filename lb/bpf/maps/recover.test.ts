@@ -263,7 +263,9 @@ describe.each(['HASH', 'LRU_HASH'] as const)('%s: a CPU that dies in', (type) =>
 const VICTIM = `
   const { parentPort, workerData: { wasm, memory, cpu, block, map, scratch } } = require('node:worker_threads');
   const global = (value) => new WebAssembly.Global({ value: 'i32' }, value);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { memory, cpu: global(cpu), block: global(block) } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
+    env: { memory, cpu: global(cpu), block: global(block), pause: () => {}, wake: () => {} },
+  });
   const words = new Uint32Array(memory.buffer);
   parentPort.postMessage('ready');
   for (let i = 0; ; i++) {

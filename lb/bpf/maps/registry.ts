@@ -20,6 +20,8 @@ import {
 import { ArenaMap, type ArenaMapHost, type ArenaMapInfo } from './arena-map.js';
 import { MAP_FLAGS, MAP_TYPES, type MapHost, type MapSpec } from './map.js';
 import { MapError, type MapPlan, planMap } from './plan.js';
+import { ProgramNumbers } from './program-numbers.js';
+import type { References } from './references.js';
 import { instantiateRuntime, type Runtime } from './runtime.js';
 
 export { ArenaMap, type ArenaMapInfo } from './arena-map.js';
@@ -30,6 +32,8 @@ export interface ArenaMapsOptions {
   readonly runtime?: Runtime;
   /** Where the hash functions' secrets come from; the platform's generator unless given. */
   readonly randomU64?: () => bigint;
+  /** Who knows interfaces and sockets that maps name; each is taken for there unless given. */
+  readonly references?: Pick<References, 'isInterface' | 'isSocket'>;
 }
 
 const platformRandom = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0]!;
@@ -41,6 +45,8 @@ const platformRandom = (): bigint => crypto.getRandomValues(new BigUint64Array(1
 export class ArenaMaps implements MapHost {
   readonly arena: Arena;
   readonly runtime: Runtime;
+  /** Programs that maps may name. */
+  readonly programs = new ProgramNumbers();
   readonly #host: ArenaMapHost;
   readonly #randomU64: () => bigint;
   readonly #maps = new Map<number, ArenaMap>();
@@ -65,6 +71,7 @@ export class ArenaMaps implements MapHost {
     this.#host = {
       arena,
       runtime: this.runtime,
+      references: { ...options.references, programs: this.programs, cpus: arena.cpus },
       get: (id) => this.#maps.get(id),
       release: (map) => this.#release(map),
     };
@@ -171,7 +178,17 @@ function describe(spec: MapSpec, plan: MapPlan, id: number, start: number, cpus:
   const { type, valueStride, cpuStride } = plan;
   const shape = { id, type, keySize, valueSize, maxEntries, flags, cpus: plan.cpus, valueStride, cpuStride };
   const info = { ...shape, descriptor: start, data: plan.data === 0 ? 0 : start + plan.data };
+  const constants = constantsOf(spec);
+  if (constants !== undefined) return { ...info, constants };
   if (type !== 'ARRAY_OF_MAPS' || inner === undefined) return info;
   const template = describe(inner, planMap(inner, cpus), 0, 0, cpus);
   return { ...info, inner: { ...template, data: 0 } };
+}
+
+/** The value that neither programs nor bpf() can change once the map is made. */
+function constantsOf({ initial, frozen, flags, valueSize, maxEntries }: MapSpec): Uint8Array | undefined {
+  if (frozen !== true || (flags & MAP_FLAGS.BPF_F_RDONLY_PROG) === 0 || maxEntries !== 1) return undefined;
+  const value = new Uint8Array(valueSize);
+  value.set(initial ?? []);
+  return value;
 }

@@ -1,3 +1,4 @@
+import { ProgramTable } from '../engine/program-table.js';
 import type { HelperName } from '../helpers/prototypes.js';
 import { Arena } from '../memory/arena.js';
 import { runtimeWasm } from './runtime-wasm.gen.js';
@@ -25,8 +26,18 @@ export interface RuntimeExports extends Readonly<Record<HelperName, HelperBody>>
   /** `count` keys and values end to end, BPF_ANY; stops at the first fault. */
   readonly map_update_batch: (map: number, keys: number, values: number, count: number) => number;
   readonly map_delete: (map: number, key: number) => number;
+  readonly map_lookup_and_delete: (map: number, key: number, value: number) => number;
   /** `key` 0 asks for the first key; the answer goes to `next`. */
   readonly map_next_key: (map: number, key: number, next: number) => number;
+  /** RINGBUF: data of the consumer's next record, or 0; what is before it and discarded is passed over. */
+  readonly ring_peek: (map: number) => number;
+  /** RINGBUF: gives back the room of the record that `ring_peek` gave. */
+  readonly ring_release: (map: number, record: number) => void;
+  /**
+   * One step of a walk over the elements: 1 and their addresses in the cursor (CURSOR_KEY, CURSOR_VALUE), 0 at the
+   * end, or a negative errno. The cursor is CURSOR_BYTES of zeros before the first step.
+   */
+  readonly map_iterate: (map: number, cursor: number) => number;
   /** Frees what a CPU that died held, and repairs the map. The CPU must not run again before. */
   readonly map_recover: (map: number, cpu: number) => void;
 }
@@ -35,12 +46,22 @@ export interface RuntimeExports extends Readonly<Record<HelperName, HelperBody>>
 export interface Runtime {
   readonly cpu: number;
   readonly exports: RuntimeExports;
+  /** What tail calls can go to. */
+  readonly programs: ProgramTable;
   readonly env: {
     readonly memory: WebAssembly.Memory;
     readonly cpu: WebAssembly.Global;
     readonly block: WebAssembly.Global;
+    /** The table of `programs`. */
+    readonly programs: WebAssembly.Table;
+    /** Sleep while the word at `at` is `word`, for a moment; wake those who wait for it (see wasm/memory.ts). */
+    readonly pause: (at: number, word: number) => void;
+    readonly wake: (at: number) => void;
   };
 }
+
+/** Longest pause of a CPU that waits for a lock. */
+const PAUSE_MS = 0.05;
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -52,12 +73,17 @@ let compiled: WebAssembly.Module | undefined;
  */
 export function instantiateRuntime(memory: WebAssembly.Memory, cpu: number): Runtime {
   compiled ??= new WebAssembly.Module(runtimeWasm);
-  const block = Arena.attach(memory).block(cpu);
+  const arena = Arena.attach(memory);
+  const block = arena.block(cpu);
+  const programs = new ProgramTable();
   const env = {
     memory,
+    programs: programs.table,
     cpu: new WebAssembly.Global({ value: 'i32', mutable: false }, cpu),
     block: new WebAssembly.Global({ value: 'i32', mutable: false }, block),
+    pause: (at: number, word: number) => void Atomics.wait(arena.i32, at >>> 2, word, PAUSE_MS),
+    wake: (at: number) => void Atomics.notify(arena.i32, at >>> 2),
   };
   const instance = new WebAssembly.Instance(compiled, { env });
-  return { cpu, env, exports: instance.exports as unknown as RuntimeExports };
+  return { cpu, env, programs, exports: instance.exports as unknown as RuntimeExports };
 }

@@ -107,7 +107,10 @@ const WORKER = `
   const { parentPort, workerData: { wasm, memory, block, task, gate } } = require('node:worker_threads');
   const work = ${work.toString()};
   const global = (value) => new WebAssembly.Global({ value: 'i32' }, value);
-  const env = { memory, cpu: global(task.cpu), block: global(block) };
+  const words = new Int32Array(memory.buffer);
+  const pause = (at, word) => void Atomics.wait(words, at >>> 2, word, 0.05);
+  const wake = (at) => void Atomics.notify(words, at >>> 2);
+  const env = { memory, cpu: global(task.cpu), block: global(block), pause, wake };
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env });
   parentPort.postMessage('ready');
   Atomics.wait(new Int32Array(memory.buffer), gate, 0);

@@ -44,6 +44,8 @@ export const CPU_PROGRAM_GENERATION = 8;
 export const CPU_HEARTBEAT = 12;
 /** u64. Monotonic clock, ns (CLOCK_MONOTONIC); the owner writes it once a batch; bpf_ktime_get_ns reads it. */
 export const CPU_CLOCK_NS = 16;
+/** u32, atomic. The worker writes: generation of the program that it runs. */
+export const CPU_PROGRAM_RUNNING = 24;
 /** struct timespec (16 bytes) that clock_gettime fills. */
 export const CPU_TIMESPEC = 32;
 /** u64 state of bpf_get_prandom_u32, never 0. */
@@ -88,6 +90,8 @@ export const REDIRECT_BYTES = 32;
 /** u64 each: CLOCK_BOOTTIME − CLOCK_MONOTONIC and CLOCK_TAI − CLOCK_MONOTONIC, ns; the block's owner writes them. */
 export const CPU_BOOT_OFFSET_NS = 1056;
 export const CPU_TAI_OFFSET_NS = 1064;
+/** u32: tail calls that found a program's number, and no such program in this thread; the owner adds to it. */
+export const CPU_TAIL_CALLS_MISSED = 1072;
 
 /** struct __sk_buff as TC programs see it (uapi/linux/bpf.h), then what only the runtime reads. */
 export const CPU_SKB = 1280;
@@ -112,6 +116,9 @@ export const CPU_STACK_END = 90112;
 /** Where a walk over a map's elements (bpf_for_each_map_elem) stands: 64 bytes for each frame of the stack. */
 export const CPU_CURSORS = 90112;
 export const CURSOR_BYTES = 64;
+/** u32 each, after a step of the walk: addresses of the element's key and value. The rest is the walk's own. */
+export const CURSOR_KEY = 0;
+export const CURSOR_VALUE = 4;
 
 /** struct mmsghdr array for sendmmsg: 64 bytes each (x86-64, arm64). */
 export const CPU_MMSGHDRS = 8192;
@@ -223,3 +230,75 @@ export const AREA_GROW_END = 72;
 /** u32, atomic, LRU_HASH: number of the element up to which CPUs have taken ranges to look for victims in. */
 export const AREA_HAND = 76;
 export const AREA_BYTES = 128;
+
+// QUEUE and STACK: words of the descriptor, in a cache line that nobody reads for the map's shape. The values lie at
+// MAP_DATA, one more place than maxEntries, so that head = tail says empty.
+/** u32, atomic: 0, or CPU + 1 of the owner. Guards the two others. */
+export const QUEUE_LOCK = 64;
+/** u32 each: place that the next push fills, and place of the oldest value. */
+export const QUEUE_HEAD = 68;
+export const QUEUE_TAIL = 72;
+
+// BLOOM_FILTER: words of the descriptor, written once. HASH_SEED is used as by a hash; the bits lie at MAP_DATA.
+/** u32: bits − 1, which are a power of two. */
+export const BLOOM_MASK = 48;
+/** u32: bits that a value sets. */
+export const BLOOM_FUNCTIONS = 52;
+
+// RINGBUF. Records lie in a room of twice maxEntries bytes, which begins on a page of RING_PAGE_BYTES: one that begins
+// before the end of the first half goes on into the second, where the kernel has mapped the first a second time.
+// The state lies in front of the room, the producers' words and the consumer's in cache lines of their own.
+/** u32: arena offset of the room; map_init writes it. */
+export const RING_DATA = 48;
+/** u32: CPU + 1 of the only one that may write (a ring of a PERF_EVENT_ARRAY), else 0. */
+export const RING_CPU = 52;
+export const RING_PAGE_BYTES = 4096;
+export const RING_PAGE_SHIFT = 12;
+/** Bytes in front of the room; what follows is counted from RING_DATA − RING_STATE_BYTES. */
+export const RING_STATE_BYTES = 192;
+/** u32: the map's descriptor. */
+export const RING_MAP = 0;
+/** u32: arena offset of the word that wakes the consumer: RING_WAKE, or the PERF_WAKE of a PERF_EVENT_ARRAY. */
+export const RING_WAKER = 4;
+/** u32, atomic: 0, or CPU + 1 of the owner. Guards RING_PRODUCED. */
+export const RING_LOCK = 64;
+/** u64, atomic: bytes reserved since the start; the lock's owner writes it. */
+export const RING_PRODUCED = 72;
+/** u64, atomic: bytes consumed since the start; the one consumer writes it. */
+export const RING_CONSUMED = 128;
+/** u32, atomic: counts wake-ups; the consumer waits on it. */
+export const RING_WAKE = 136;
+/** u64, atomic: records that found no room (rings of a PERF_EVENT_ARRAY). */
+export const RING_LOST = 144;
+
+// PERF_EVENT_ARRAY: at MAP_DATA a word a slot, atomic: descriptor of the slot's ring (a RINGBUF), or 0.
+/** u32, atomic, in the descriptor: counts the wake-ups of all the rings. */
+export const PERF_WAKE = 64;
+
+// A record: 8 bytes, then the data, together rounded up to 8; positions in the ring are multiples of 8.
+/** u32, atomic: length of the data, bytes, and two bits (uapi/linux/bpf.h, BPF_RINGBUF_…). */
+export const RECORD_LENGTH = 0;
+export const RECORD_BUSY = 0x80000000;
+export const RECORD_DISCARDED = 0x40000000;
+/** u32: pages from the room's start to the header's page, and CPU + 1 of who reserved it above RECORD_OWNER_SHIFT. */
+export const RECORD_PLACE = 4;
+export const RECORD_OWNER_SHIFT = 24;
+export const RECORD_HEADER_BYTES = 8;
+
+// struct bpf_dynptr, 16 bytes of a program's stack; all zero is one that has nothing.
+/** u64: arena offset of the memory. */
+export const DYNPTR_DATA = 0;
+/** u32: length, bytes; DYNPTR_READ_ONLY above; between them the kind, which only the verifier tells apart. */
+export const DYNPTR_SIZE = 8;
+export const DYNPTR_SIZE_MASK = 0xffffff;
+export const DYNPTR_READ_ONLY = 0x80000000;
+/** u32: where the window that the program sees begins. */
+export const DYNPTR_OFFSET = 12;
+
+// DEVMAP, CPUMAP, XSKMAP: 8 bytes an element at MAP_DATA, read and written at once; 0 is an empty one. (A DEVMAP_HASH
+// is a hash whose values are the same.)
+/** u32: interface, length of the CPU's queue, or number of the socket. */
+export const TARGET_NUMBER = 0;
+/** u32: number of the program to run there or 0 (DEVMAP, CPUMAP); 1 where there is a socket (XSKMAP). */
+export const TARGET_PROGRAM = 4;
+export const TARGET_BYTES = 8;

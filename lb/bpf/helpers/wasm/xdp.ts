@@ -2,7 +2,7 @@
 import {
   XDP_MD_DATA, XDP_MD_DATA_END, XDP_MD_DATA_META, XDP_MD_HARD_END, XDP_MD_HARD_START,
 } from "../../memory/layout";
-import { EINVAL } from "../../maps/uapi";
+import { EACCES, EINVAL, ENOTSUPP } from "../../maps/uapi";
 
 /** ETH_HLEN: what must be left of a packet. */
 const ETHERNET_HEADER_BYTES: i64 = 14;
@@ -32,5 +32,21 @@ export function bpf_xdp_adjust_tail(ctx: u64, delta: u64): i64 {
   if (moved < <i64>load<u32>(at, XDP_MD_DATA) + ETHERNET_HEADER_BYTES) return -EINVAL;
   if (moved > end) memory.fill(<usize>end, 0, <usize>(moved - end));
   store<u32>(at, <u32>moved, XDP_MD_DATA_END);
+  return 0;
+}
+
+/** Longest metadata, bytes (xdp_metalen_invalid). */
+const METADATA_MAX_BYTES: i64 = 252;
+
+/** Moves the start of the metadata in front of the packet by `delta` (an int); it stays a multiple of 4 bytes long. */
+export function bpf_xdp_adjust_meta(ctx: u64, delta: u64): i64 {
+  const at = <usize>ctx;
+  const data: i64 = load<u32>(at, XDP_MD_DATA);
+  const meta: i64 = load<u32>(at, XDP_MD_DATA_META);
+  if (meta > data) return -ENOTSUPP;
+  const moved = meta + <i64><i32>delta;
+  if (moved < <i64>load<u32>(at, XDP_MD_HARD_START) || moved > data) return -EINVAL;
+  if ((data - moved) & 3 || data - moved > METADATA_MAX_BYTES) return -EACCES;
+  store<u32>(at, <u32>moved, XDP_MD_DATA_META);
   return 0;
 }

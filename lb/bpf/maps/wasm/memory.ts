@@ -3,11 +3,15 @@ import { BUCKET_LOCK } from "../../memory/layout";
 
 @external("env", "cpu") export declare const cpu: i32;
 @external("env", "block") export declare const block: usize;
+// Not wasm's own instructions: V8's first compiler loses locals that are live across memory.atomic.wait32 (seen with
+// Node 20), so that a CPU which waited for a lock took it to be at address 0.
+/** Sleep while the word at `at` is `word`, 50 µs at most: a lock's owner was descheduled, and must get the core. */
+@external("env", "pause") declare function pause(at: usize, word: u32): void;
+/** Wake those who wait for the word at `at` to change. */
+@external("env", "wake") export declare function wake(at: usize): void;
 
 /** Turns of a lock's loop without a pause: a lock is held for some 100 ns where its owner runs. */
 const SPINS: u32 = 2048;
-/** Pause after that, ns: the owner was descheduled, perhaps by this very thread, and must get the core. */
-const PAUSE_NS: i64 = 50_000;
 /**
  * Pauses before an operation gives up with -EBUSY, a fifth of a second or more: the owner is dead. The
  * control plane must get out to repair the map.
@@ -37,11 +41,6 @@ export function lock(at: usize): bool {
     if (turn >= SPINS) pause(at, word);
   }
   return false;
-}
-
-/** Nobody notifies: to unlock stays one store. Node allows the wait on its main thread too. */
-function pause(at: usize, word: u32): void {
-  atomic.wait<i32>(at, <i32>word, PAUSE_NS);
 }
 
 @inline export function unlock(at: usize): void { atomic.store<u32>(at, 0); }
