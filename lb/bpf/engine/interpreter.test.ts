@@ -146,11 +146,15 @@ describe('faults have a name, and leave the interpreter usable', () => {
     ],
     ['a program without end', 'goto -1', 0n, { code: 'INTERPRETER_BUDGET', budget: 1000 }],
     ['a ninth frame', 'call f\nexit\nf:\ncall f\nexit', 0n, { code: 'INTERPRETER_FRAMES', slot: 2 }],
-    ['LD_ABS', 'r0 = *(u8 *)skb[0]\nexit', 0n, unsupported(0, 'LD_ABS and LD_IND')],
-    ['the address of a function', 'r1 = function 0\nexit', 0n, unsupported(0, 'function')],
     ['a kernel variable', 'r1 = variable 7\nexit', 0n, unsupported(0, 'variable')],
     ['a map that is not there', 'r1 = map[1]\nexit', 0n, unsupported(0, 'map 1')],
     ['a helper that is not there', 'call 4242\nexit', 0n, unsupported(0, 'helper 4242')],
+    [
+      'a callback that is none',
+      'r2 = 5\nr1 = 1\nr4 = 0\ncall 181\nexit',
+      0n,
+      { code: 'INTERPRETER_FUNCTION', slot: 3, address: 5n },
+    ],
   ];
   for (const [name, text, r1, fault] of rows) {
     it(name, () => {

@@ -11,6 +11,7 @@ import {
   ATOMIC_FETCH,
   type AtomicName,
   CALL_HELPER,
+  CALL_KERNEL,
   CALL_LOCAL,
   CLASS,
   IMM64,
@@ -225,6 +226,12 @@ function decodeJump(at: Slot, width: Width): Instruction {
     if (code === JUMP_EXIT) {
       unused(at, 'dst', 'src', 'off', 'imm');
       return { slot, kind: 'exit' };
+    }
+    if (at.src === CALL_KERNEL) {
+      throw new IsaError(
+        { code: 'ISA_CALL_KERNEL', slot, btfId: imm },
+        `instruction ${slot}: call of the kernel's function with BTF id ${imm}: there is no kernel here to call`,
+      );
     }
     unused(at, 'dst', 'off');
     if (at.src === CALL_HELPER) return { slot, kind: 'call-helper', id: imm };

@@ -105,3 +105,11 @@ export type Instruction = { readonly slot: number } & (
 export type InstructionKind = Instruction['kind'];
 /** The instruction of one kind. */
 export type Of<K extends InstructionKind> = Extract<Instruction, { kind: K }>;
+
+/** First slot of the function that an instruction calls, or hands on to be called. */
+export function calledFunction(instruction: Instruction): number | undefined {
+  if (instruction.kind === 'call-local') return instruction.target;
+  return instruction.kind === 'imm64' && instruction.imm.kind === 'function'
+    ? instruction.imm.target
+    : undefined;
+}

@@ -95,9 +95,16 @@ export const JUMP_EXIT = 0x90;
  */
 export const JUMP_CALL_REGISTER = JUMP_CALL | SOURCE_REGISTER;
 
-/** src_reg of a CALL (RFC 9669 §4.3.1, §4.3.2). 2 (helper by BTF id) is the kernel's own and not taken. */
+/** src_reg of a CALL (RFC 9669 §4.3.1, §4.3.2). 2, a function of the kernel by BTF id, is refused by name. */
 export const CALL_HELPER = 0;
 export const CALL_LOCAL = 1;
+export const CALL_KERNEL = 2;
+
+/**
+ * Number of no helper: what a CO-RE relocation that found nothing puts in its instruction's place. The path that
+ * leads there is dead in a program that asked first whether the field exists.
+ */
+export const POISON_HELPER = 195896080;
 
 /** Bits 3–4 of loads and stores: bytes moved (RFC 9669 §5). */
 export const SIZE_CODES = { 4: 0x00, 2: 0x08, 1: 0x10, 8: 0x18 } as const satisfies Record<

@@ -1,21 +1,20 @@
 import type { Instruction } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
+import { accesses, escapingRegisters } from './accesses.js';
 import { type BasicBlock, type BpfFunction, reversePostorder, type Terminator } from './cfg.js';
 import {
   type Access,
   type ArgumentUse,
-  accesses,
   type ByteRange,
   cloneState,
-  decide,
   entryState,
-  escapingRegisters,
   type Fact,
   type FactContext,
+  frozenRegions,
   joinState,
   type State,
-  step,
 } from './facts.js';
+import { decide, step } from './step.js';
 
 /** A function with the branches that always go one way gone, and what is known of it. */
 export interface AnalysedFunction extends BpfFunction {
@@ -43,6 +42,7 @@ export function analyse(
   const bySlot = new Map(functions.map((each) => [each.slot, each]));
   const uses = new Map<number, readonly ArgumentUse[]>();
   const done = new Map<number, AnalysedFunction>();
+  const frozen = frozenRegions(maps);
   const started = new Set<number>();
   const visit = (each: BpfFunction): void => {
     if (started.has(each.slot)) return;
@@ -51,7 +51,7 @@ export function analyse(
       for (const instruction of instructions)
         if (instruction.kind === 'call-local') visit(bySlot.get(instruction.target)!);
     // A copy: what is learnt later, in a circle, was not known here.
-    const result = analyseFunction(each, { maps, uses: new Map(uses) });
+    const result = analyseFunction(each, { maps, uses: new Map(uses), frozen });
     uses.set(each.slot, result.uses);
     done.set(each.slot, result);
   };

@@ -1,5 +1,5 @@
 import { assert } from '../../errors.js';
-import type { Instruction, Of } from '../isa/instruction.js';
+import { calledFunction, type Instruction, type Of } from '../isa/instruction.js';
 
 /** Why a block ends, and the blocks that follow it by index. */
 export type Terminator =
@@ -36,7 +36,7 @@ export function successors(terminator: Terminator): readonly number[] {
 }
 
 /**
- * The functions of a program: the one at its first slot, then the targets of its local calls, ascending.
+ * The functions of a program: the one at its first slot, then those that it calls and its callbacks, ascending.
  * Code that nothing reaches is left out.
  * @param instructions structurally checked: every jump lands on an instruction, no path runs past the end
  */
@@ -50,9 +50,10 @@ export function splitFunctions(instructions: readonly Instruction[]): BpfFunctio
   const leaders = new Set<number>([0]);
   const entries = new Set<number>([0]);
   for (const [index, instruction] of instructions.entries()) {
-    if (instruction.kind === 'call-local') {
-      leaders.add(at(instruction.target));
-      entries.add(at(instruction.target));
+    const called = calledFunction(instruction);
+    if (called !== undefined) {
+      leaders.add(at(called));
+      entries.add(at(called));
     } else if (instruction.kind === 'jump' || instruction.kind === 'branch') {
       leaders.add(at(instruction.target));
       leaders.add(index + 1);
@@ -185,4 +186,39 @@ export function positions(size: number, order: readonly number[]): Int32Array {
   const position = new Int32Array(size).fill(-1);
   for (const [index, node] of order.entries()) position[node] = index;
   return position;
+}
+
+/**
+ * Tells of any two nodes whether the first dominates the second; a node dominates itself.
+ * @param order     reverse postorder
+ * @param dominator immediate dominators
+ */
+export function dominance(
+  order: readonly number[],
+  dominator: Int32Array,
+): (above: number, node: number) => boolean {
+  // Numbers of a walk of the dominator tree: what a node dominates lies between its first and its last.
+  const size = new Int32Array(dominator.length).fill(1);
+  for (let i = order.length - 1; i > 0; i--) size[dominator[order[i]!]!]! += size[order[i]!]!;
+  const first = new Int32Array(dominator.length);
+  const next = new Int32Array(dominator.length);
+  for (const [i, node] of order.entries()) {
+    if (i > 0) {
+      const parent = dominator[node]!;
+      first[node] = next[parent]!;
+      next[parent]! += size[node]!;
+    }
+    next[node] = first[node]! + 1;
+  }
+  return (above, node) => first[node]! >= first[above]! && first[node]! < first[above]! + size[above]!;
+}
+
+/** Whether every loop has one entry: each edge back goes to a node that dominates where it comes from. */
+export function isReducible(graph: Graph): boolean {
+  const order = reversePostorder(graph);
+  const position = positions(graph.length, order);
+  const dominates = dominance(order, immediateDominators(graph, order, position));
+  return order.every((node) =>
+    successors(graph[node]!).every((to) => position[to]! > position[node]! || dominates(to, node)),
+  );
 }

@@ -346,16 +346,6 @@ describe('what cannot be compiled', () => {
   const bed = new Bed();
   const rows: readonly [string, string, object][] = [
     [
-      'an skb load',
-      'r6 = r1\nr0 = *(u8 *)skb[0]\nexit',
-      { code: 'JIT_UNSUPPORTED', slot: 1, what: 'packet-load' },
-    ],
-    [
-      'the address of a function',
-      'r1 = function 2\nexit',
-      { code: 'JIT_UNSUPPORTED', slot: 0, what: 'function' },
-    ],
-    [
       'a variable of the platform',
       'r1 = variable 3\nexit',
       { code: 'JIT_UNSUPPORTED', slot: 0, what: 'variable' },

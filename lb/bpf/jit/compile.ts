@@ -1,28 +1,32 @@
+import { assert } from '../../errors.js';
 import type { Executable } from '../engine/context.js';
-import type { Instruction } from '../isa/instruction.js';
+import { TAIL_CALL } from '../isa/builtins.js';
+import { calledFunction, type Instruction } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
 import type { Runtime } from '../maps/runtime.js';
-import { CPU_STACK_END, STACK_FRAME_BYTES } from '../memory/layout.js';
+import { CPU_STACK_END, CPU_TAIL_CALLS, STACK_FRAME_BYTES } from '../memory/layout.js';
 import { type AnalysedFunction, analyse } from './analyse.js';
 import { splitFunctions } from './cfg.js';
 import { keySources } from './inline-maps.js';
-import { FunctionCode, type ModuleContext } from './lower.js';
+import { FunctionCode, type ModuleContext, type PlannedFunction } from './lower.js';
 import { makeReducible } from './reduce.js';
+import { CALL, DISPATCH, LOCAL_CALL, MAIN, RUN } from './signatures.js';
 import { planSlots } from './slots.js';
 import { structure } from './structure.js';
-import { type CodeWriter, type FunctionRef, ModuleBuilder, type Signature } from './wasm-module.js';
+import type { CodeWriter, FunctionRef } from './wasm-code.js';
+import { ModuleBuilder } from './wasm-module.js';
 
 /** Pages that the arena's memory has at least; its maximum is not above what 32 bits address. */
 const MEMORY_PAGES = { initial: 2, maximum: 65536 } as const;
 
-/** A BPF function that another calls: r1 to r5, and the lowest address of its frame. */
-const LOCAL_CALL: Signature = { params: ['i64', 'i64', 'i64', 'i64', 'i64', 'i32'], results: ['i64'] };
-const RUN: Signature = { params: ['i32'], results: ['i32'] };
-const CALL: Signature = { params: ['i64', 'i64'], results: ['i64'] };
-
 export interface CompiledProgram {
-  /** A module that imports env.memory, env.cpu, env.block and, as `runtime`, exports of runtime.wasm. */
+  /** A module that imports env.memory, env.cpu, env.block, env.programs and, as `runtime`, exports of runtime.wasm. */
   readonly wasm: Uint8Array<ArrayBuffer>;
+}
+
+export interface CompileOptions {
+  /** Functions and locals have names in the module, for `formatWat`. */
+  readonly names?: boolean;
 }
 
 /**
@@ -39,52 +43,114 @@ export interface CompiledProgram {
 export function compileProgram(
   instructions: readonly Instruction[],
   maps: readonly ArenaMapInfo[],
+  { names = false }: CompileOptions = {},
 ): CompiledProgram {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', MEMORY_PAGES.initial, MEMORY_PAGES.maximum);
-  const functions = analyse(splitFunctions(instructions), maps);
-  const called = new Set(instructions.flatMap((each) => (each.kind === 'call-local' ? [each.target] : [])));
-  const refs = new Map<number, FunctionRef>();
+  const functions = liveFunctions(analyse(splitFunctions(instructions), maps));
+  const [entry] = functions;
+  assert(entry !== undefined, 'a program has an instruction');
+  const { refs, bodies } = declareFunctions(module, functions);
+  const main = module.declare(MAIN, 'tail');
+  let dispatch: FunctionRef | undefined;
   const context: ModuleContext = {
     maps,
     functionAt: (slot) => refs.get(slot)!,
     runtime: (name, signature) => module.importFunction('runtime', name, signature),
     cpu: () => module.importGlobal('env', 'cpu', 'i32'),
     block: () => module.importGlobal('env', 'block', 'i32'),
+    programs: () => module.importTable('env', 'programs'),
+    mainType: () => module.typeOf(MAIN),
+    dispatch: () => {
+      dispatch ??= writeDispatch(module, callbacksOf(functions), refs);
+      return dispatch;
+    },
   };
+  for (const { fn, code } of bodies) writeLocalFunction(code, context, planFunction(fn, context));
+  const plan = planFunction(entry, context);
+  writeMain(main.code, context, plan);
+  const isTailCaller = functions.some((fn) => makesTailCalls(fn));
+  const run = module.declare(RUN, 'run');
+  // The entry's body once more rather than called: a call costs as much as a map lookup. A program that makes tail
+  // calls leaves by them, and what it leaves to gives 64 bits.
+  if (isTailCaller) writeRunOfMain(run.code, context, main.ref);
+  else writeRun(run.code, context, plan);
+  const call = module.declare(CALL, 'call');
+  writeCallOfMain(call.code, context, main.ref, isTailCaller);
+  module.exportFunction('run', run.ref);
+  module.exportFunction('call', call.ref);
+  module.exportFunction('tail', main.ref);
+  return { wasm: module.finish({ names }) };
+}
 
-  const [entry] = functions;
+/** Those that control can get to: the entry first. Calls in code that constants rule out do not count. */
+function liveFunctions(functions: readonly AnalysedFunction[]): AnalysedFunction[] {
+  const bySlot = new Map(functions.map((fn) => [fn.slot, fn]));
+  const live = new Set<AnalysedFunction>(functions.slice(0, 1));
+  for (const fn of live) {
+    for (const instruction of instructionsOf(fn)) {
+      const called = calledFunction(instruction);
+      if (called !== undefined) live.add(bySlot.get(called)!);
+    }
+  }
+  return [...live];
+}
+
+function* instructionsOf(fn: AnalysedFunction): Generator<Instruction> {
+  for (const { instructions } of fn.blocks) yield* instructions;
+}
+
+function makesTailCalls(fn: AnalysedFunction): boolean {
+  for (const each of instructionsOf(fn))
+    if (each.kind === 'call-helper' && each.id === TAIL_CALL) return true;
+  return false;
+}
+
+/** First slots of the functions whose address is taken. */
+function callbacksOf(functions: readonly AnalysedFunction[]): Set<number> {
+  const found = new Set<number>();
+  for (const fn of functions)
+    for (const each of instructionsOf(fn))
+      if (each.kind === 'imm64' && each.imm.kind === 'function') found.add(each.imm.target);
+  return found;
+}
+
+/** What others call has a wasm function of its own; an entry that nothing calls has none. */
+function declareFunctions(module: ModuleBuilder, functions: readonly AnalysedFunction[]) {
+  const called = new Set(functions.flatMap((fn) => [...instructionsOf(fn)].map(calledFunction)));
+  const refs = new Map<number, FunctionRef>();
   const bodies = functions
     .filter((fn) => called.has(fn.slot))
     .map((fn) => {
-      const { ref, code } = module.declare(LOCAL_CALL);
+      const { ref, code } = module.declare(LOCAL_CALL, `function@${fn.slot}`);
       refs.set(fn.slot, ref);
       return { fn, code };
     });
-  for (const { fn, code } of bodies) writeLocalFunction(code, context, fn);
-  if (entry !== undefined) {
-    // The entry's body twice rather than called: a call costs as much as a map lookup.
-    const run = module.declare(RUN);
-    writeRun(run.code, context, entry);
-    module.exportFunction('run', run.ref);
-    const call = module.declare(CALL);
-    writeCall(call.code, context, entry);
-    module.exportFunction('call', call.ref);
-  }
-  return { wasm: module.finish() };
+  return { refs, bodies };
 }
 
-function write(
-  code: CodeWriter,
-  context: ModuleContext,
-  fn: AnalysedFunction,
-  registers: readonly number[],
-  frame: number,
-  leave: (code: FunctionCode) => void,
-): void {
+/** Calls the callback at the address that is the last argument. */
+function writeDispatch(
+  module: ModuleBuilder,
+  callbacks: ReadonlySet<number>,
+  refs: ReadonlyMap<number, FunctionRef>,
+): FunctionRef {
+  const { ref, code } = module.declare(DISPATCH, 'dispatch');
+  const address = DISPATCH.params.length - 1;
+  for (const slot of callbacks) {
+    code.get(address).i32(slot).op('i32.eq').if();
+    for (const param of LOCAL_CALL.params.keys()) code.get(param);
+    code.call(refs.get(slot)!).op('return', 'end');
+  }
+  code.op('unreachable');
+  return ref;
+}
+
+/** A function, and how its body is laid out. */
+function planFunction(fn: AnalysedFunction, { maps }: Pick<ModuleContext, 'maps'>): PlannedFunction {
   const { graph, sets } = makeReducible(fn.blocks.map(({ terminator }) => terminator));
-  const slots = planSlots(fn, (instruction, state) => keySources(instruction, state, context.maps));
-  new FunctionCode(code, context, { registers, frame }, fn, sets, slots, leave).shapes(structure(graph));
+  const slots = planSlots(fn, (instruction, state) => keySources(instruction, state, maps));
+  return { fn, sets, slots, shapes: structure(graph) };
 }
 
 /** r10 is one past the frame's highest byte. */
@@ -92,49 +158,79 @@ function setFramePointer(code: CodeWriter, frame: number, r10: number): void {
   code.get(frame).i32(STACK_FRAME_BYTES).op('i32.add', 'i64.extend_i32_u').set(r10);
 }
 
-function writeLocalFunction(code: CodeWriter, context: ModuleContext, fn: AnalysedFunction): void {
-  const frame = 5;
-  const others = [0, 6, 7, 8, 9, 10].map((register) => [register, code.local('i64')] as const);
+function writeLocalFunction(code: CodeWriter, context: ModuleContext, plan: PlannedFunction): void {
+  const frame = code.name(5, 'frame');
+  const others = [0, 6, 7, 8, 9, 10].map(
+    (register) => [register, code.local('i64', `r${register}`)] as const,
+  );
   const locals = new Map([
     ...others,
-    ...[1, 2, 3, 4, 5].map((register) => [register, register - 1] as const),
+    ...[1, 2, 3, 4, 5].map((register) => [register, code.name(register - 1, `r${register}`)] as const),
   ]);
   const registers = Array.from({ length: 11 }, (_, register) => locals.get(register)!);
   setFramePointer(code, frame, registers[10]!);
-  write(code, context, fn, registers, frame, (body) => body.pushRegister(0));
+  new FunctionCode(code, context, { registers, frame }, plan, (body) => body.pushRegister(0)).write();
 }
 
-/** Frame 0 is the highest of the CPU's stack. */
-function enterFirstFrame(code: CodeWriter, context: ModuleContext, r10: number): number {
-  const frame = code.local('i32');
+/** Puts the lowest address of frame 0, the highest of the CPU's stack, on the wasm stack. */
+function pushFirstFrame(code: CodeWriter, context: ModuleContext): void {
   code
     .global(context.block())
     .i32(CPU_STACK_END - STACK_FRAME_BYTES)
-    .op('i32.add')
-    .set(frame);
-  setFramePointer(code, frame, r10);
-  return frame;
+    .op('i32.add');
 }
 
-function writeRun(code: CodeWriter, context: ModuleContext, fn: AnalysedFunction): void {
-  const registers = Array.from({ length: 11 }, () => code.local('i64'));
+function writeRun(code: CodeWriter, context: ModuleContext, plan: PlannedFunction): void {
+  code.name(0, 'context');
+  const registers = Array.from({ length: 11 }, (_, register) => code.local('i64', `r${register}`));
   code.get(0).op('i64.extend_i32_u').set(registers[1]!);
-  const frame = enterFirstFrame(code, context, registers[10]!);
-  write(code, context, fn, registers, frame, (body) => body.pushRegister32(0));
+  const frame = code.local('i32', 'frame');
+  pushFirstFrame(code, context);
+  code.set(frame);
+  setFramePointer(code, frame, registers[10]!);
+  new FunctionCode(code, context, { registers, frame }, plan, (body) => body.pushRegister32(0)).write();
 }
 
-function writeCall(code: CodeWriter, context: ModuleContext, fn: AnalysedFunction): void {
+function writeMain(code: CodeWriter, context: ModuleContext, plan: PlannedFunction): void {
   const registers = Array.from({ length: 11 }, (_, register) =>
-    register === 1 || register === 2 ? register - 1 : code.local('i64'),
+    register === 1 || register === 2
+      ? code.name(register - 1, `r${register}`)
+      : code.local('i64', `r${register}`),
   );
-  const frame = enterFirstFrame(code, context, registers[10]!);
-  write(code, context, fn, registers, frame, (body) => body.pushRegister(0));
+  const frame = code.name(2, 'frame');
+  setFramePointer(code, frame, registers[10]!);
+  new FunctionCode(code, context, { registers, frame }, plan, (body) => body.pushRegister(0)).write();
+}
+
+function countTailCalls(code: CodeWriter, context: ModuleContext): void {
+  code.global(context.block()).i32(0).memory('i32.store', CPU_TAIL_CALLS);
+}
+
+function writeRunOfMain(code: CodeWriter, context: ModuleContext, main: FunctionRef): void {
+  countTailCalls(code, context);
+  code.get(0).op('i64.extend_i32_u').i64(0n);
+  pushFirstFrame(code, context);
+  code.call(main).op('i32.wrap_i64');
+}
+
+function writeCallOfMain(
+  code: CodeWriter,
+  context: ModuleContext,
+  main: FunctionRef,
+  isTailCaller: boolean,
+): void {
+  if (isTailCaller) countTailCalls(code, context);
+  code.get(0).get(1);
+  pushFirstFrame(code, context);
+  code.call(main);
 }
 
 /** What a program's module exports. */
 export interface ProgramExports {
   run(context: number): number;
   call(r1: bigint, r2: bigint): bigint;
+  /** The entry of tail calls; the frame is the lowest address of its first frame. */
+  tail(r1: bigint, r2: bigint, frame: number): bigint;
 }
 
 /**
@@ -150,5 +246,5 @@ export function instantiateProgram(
     runtime: { ...runtime.exports },
   });
   const exports = instance.exports as unknown as ProgramExports;
-  return { exports, run: exports.run, call: exports.call };
+  return { exports, run: exports.run, call: exports.call, target: { engine: 'jit', tail: exports.tail } };
 }

@@ -5,13 +5,15 @@ import type { AtomicName, JumpName } from '../isa/opcodes.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
 import { STACK_FRAME_BYTES } from '../memory/layout.js';
 import type { AnalysedFunction } from './analyse.js';
-import { cloneState, type Place, type State, slotAround, step } from './facts.js';
+import { cloneState, type Place, type State, slotAround } from './facts.js';
 import { JitError } from './fault.js';
 import { lowerHelper } from './inline-helpers.js';
 import { lowerArithmetic, SIGN_EXTEND } from './lower-alu.js';
+import { lowerBuiltin, lowerPacketLoad } from './lower-control.js';
 import { type FrameSlots, type Piece, pieceAt, placeName } from './slots.js';
+import { frozenLoad, step } from './step.js';
 import type { Shape } from './structure.js';
-import type { CodeWriter, FunctionRef, GlobalRef, Signature } from './wasm-module.js';
+import type { CodeWriter, FunctionRef, GlobalRef, Signature, TableRef, TypeRef } from './wasm-code.js';
 import type { ValueType } from './wasm-opcodes.js';
 
 /** What the functions of one module share. */
@@ -24,12 +26,26 @@ export interface ModuleContext {
   /** env.cpu and env.block. */
   readonly cpu: () => GlobalRef;
   readonly block: () => GlobalRef;
+  /** env.programs, and the type of the functions in it: MAIN. */
+  readonly programs: () => TableRef;
+  readonly mainType: () => TypeRef;
+  /** Calls the function whose address is its last argument: DISPATCH. */
+  readonly dispatch: () => FunctionRef;
 }
 
 /** Locals of one wasm function: r0 to r10, and the lowest address of its stack frame (i32). */
 export interface FrameLocals {
   readonly registers: readonly number[];
   readonly frame: number;
+}
+
+/** A function that is ready to be written out. */
+export interface PlannedFunction {
+  readonly fn: AnalysedFunction;
+  /** New nodes of the graph → the number that each sets for the switch behind it. */
+  readonly sets: ReadonlyMap<number, number>;
+  readonly slots: FrameSlots;
+  readonly shapes: readonly Shape[];
 }
 
 type Comparison = 'eq' | 'ne' | 'gt_u' | 'ge_u' | 'lt_u' | 'le_u' | 'gt_s' | 'ge_s' | 'lt_s' | 'le_s';
@@ -71,6 +87,7 @@ export class FunctionCode {
   readonly #fn: AnalysedFunction;
   readonly #sets: ReadonlyMap<number, number>;
   readonly #slots: FrameSlots;
+  readonly #shapes: readonly Shape[];
   readonly #placeLocals = new Map<string, number>();
   readonly #scratch = new Map<string, number>();
   /** Writes the end of the function: r0 into what the wasm function returns. */
@@ -82,9 +99,7 @@ export class FunctionCode {
     writer: CodeWriter,
     module: ModuleContext,
     locals: FrameLocals,
-    fn: AnalysedFunction,
-    sets: ReadonlyMap<number, number>,
-    slots: FrameSlots,
+    { fn, sets, slots, shapes }: PlannedFunction,
     leave: (code: FunctionCode) => void,
   ) {
     this.w = writer;
@@ -93,13 +108,14 @@ export class FunctionCode {
     this.#fn = fn;
     this.#sets = sets;
     this.#slots = slots;
+    this.#shapes = shapes;
     this.#leave = leave;
   }
 
-  /** The whole body. No path runs past its end. */
-  shapes(shapes: readonly Shape[]): void {
-    this.#shapes(shapes, new Map());
-    this.w.op('unreachable');
+  /** The end of the function, from wherever in it. */
+  leave(): void {
+    this.#leave(this);
+    this.w.op('return');
   }
 
   /** A local for use within one instruction. */
@@ -107,7 +123,7 @@ export class FunctionCode {
     const key = `${type}:${name}`;
     const known = this.#scratch.get(key);
     if (known !== undefined) return known;
-    const local = this.w.local(type);
+    const local = this.w.local(type, name);
     this.#scratch.set(key, local);
     return local;
   }
@@ -188,12 +204,52 @@ export class FunctionCode {
     assert(this.#slots.needed.has(name), `the local of ${name} is planned`);
     const known = this.#placeLocals.get(name);
     if (known !== undefined) return known;
-    const local = this.w.local('i64');
+    const local = this.w.local('i64', `fp${name}`);
     this.#placeLocals.set(name, local);
     return local;
   }
 
-  #shapes(shapes: readonly Shape[], labels: ReadonlyMap<number, number>): void {
+  /** The whole body. No path runs past its end. */
+  write(): void {
+    const { w } = this;
+    // Lists of shapes that are open, innermost last: nesting can be deeper than a stack of calls.
+    const open: { readonly shapes: readonly Shape[]; at: number; readonly label?: number }[] = [
+      { shapes: this.#shapes, at: 0 },
+    ];
+    /** Label → depth at which it was opened. A label is open once at a time. */
+    const labels = new Map<number, number>();
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const shape = top.shapes[top.at++];
+      if (shape === undefined) {
+        open.pop();
+        if (top.label !== undefined) labels.delete(top.label);
+        if (open.length > 0) w.op('end');
+        continue;
+      }
+      switch (shape.kind) {
+        case 'block':
+        case 'loop':
+          labels.set(shape.label, w.depth);
+          if (shape.kind === 'block') w.block();
+          else w.loop();
+          open.push({ shapes: shape.body, at: 0, label: shape.label });
+          break;
+        case 'if':
+          this.#condition(shape.node, false);
+          w.if();
+          open.push({ shapes: shape.body, at: 0 });
+          break;
+        default:
+          this.#shape(shape, labels);
+      }
+    }
+    w.op('unreachable');
+  }
+
+  #shape(
+    shape: Exclude<Shape, { kind: 'block' | 'loop' | 'if' }>,
+    labels: ReadonlyMap<number, number>,
+  ): void {
     const { w } = this;
     /** Levels to leave to get to a label: it was opened at that depth. */
     const levels = (label: number): number => {
@@ -201,48 +257,30 @@ export class FunctionCode {
       assert(opened !== undefined, `label ${label} is open`);
       return w.depth - 1 - opened;
     };
-    for (const shape of shapes) {
-      switch (shape.kind) {
-        case 'block':
-        case 'loop': {
-          const inside = new Map(labels).set(shape.label, w.depth);
-          if (shape.kind === 'block') w.block();
-          else w.loop();
-          this.#shapes(shape.body, inside);
-          w.op('end');
-          break;
-        }
-        case 'code':
-          this.#code(shape.node);
-          break;
-        case 'if':
-          this.#condition(shape.node, false);
-          w.if();
-          this.#shapes(shape.body, labels);
-          w.op('end');
-          break;
-        case 'br':
-          w.br(levels(shape.label));
-          break;
-        case 'br-if':
-          this.#condition(shape.node, shape.negate);
-          w.brIf(levels(shape.label));
-          break;
-        case 'br-table':
-          w.get(this.#nextLocal()).brTable(shape.labels.map(levels));
-          break;
-        case 'return':
-          this.#leave(this);
-          w.op('return');
-          break;
-        default:
-          assertNever(shape);
-      }
+    switch (shape.kind) {
+      case 'code':
+        this.#code(shape.node);
+        break;
+      case 'br':
+        w.br(levels(shape.label));
+        break;
+      case 'br-if':
+        this.#condition(shape.node, shape.negate);
+        w.brIf(levels(shape.label));
+        break;
+      case 'br-table':
+        w.get(this.#nextLocal()).brTable(shape.labels.map(levels));
+        break;
+      case 'return':
+        this.leave();
+        break;
+      default:
+        assertNever(shape);
     }
   }
 
   #nextLocal(): number {
-    this.#next ??= this.w.local('i32');
+    this.#next ??= this.w.local('i32', 'next');
     return this.#next;
   }
 
@@ -322,10 +360,8 @@ export class FunctionCode {
         this.setRegister(0);
         break;
       case 'packet-load':
-        throw new JitError(
-          { code: 'JIT_UNSUPPORTED', slot: instruction.slot, what: 'packet-load' },
-          `slot ${instruction.slot}: LD_ABS and LD_IND read an skb, which this program has not`,
-        );
+        lowerPacketLoad(this, instruction);
+        break;
       case 'jump':
       case 'branch':
       case 'exit':
@@ -345,10 +381,11 @@ export class FunctionCode {
       case 'map-value':
         return BigInt(this.#map(imm.map, slot).data + imm.offset);
       case 'function':
+        return BigInt(imm.target);
       case 'variable':
         throw new JitError(
           { code: 'JIT_UNSUPPORTED', slot, what: imm.kind },
-          `slot ${slot}: a ${imm.kind} has no address in the arena`,
+          `slot ${slot}: there is no kernel here whose variable it could be`,
         );
       default:
         return assertNever(imm);
@@ -362,9 +399,16 @@ export class FunctionCode {
     throw new JitError({ code: 'JIT_MAP', slot, map, maps }, `slot ${slot}: map ${map} of ${maps}`);
   }
 
-  #load({ bytes, signed, dst, src, off }: Of<'load'>, state: State): void {
+  #load(instruction: Of<'load'>, state: State): void {
+    const { bytes, signed, dst, src, off } = instruction;
     const { w } = this;
     const base = state.registers[src];
+    const constant = frozenLoad(instruction, state, this.#fn.context);
+    if (constant !== undefined) {
+      w.i64(constant);
+      this.setRegister(dst);
+      return;
+    }
     const offset = base?.kind === 'frame' ? base.offset + off : 0;
     const slot = base?.kind === 'frame' ? slotAround(state, offset, bytes) : undefined;
     if (slot !== undefined) {
@@ -410,6 +454,16 @@ export class FunctionCode {
     const prototype = helperById(id);
     if (prototype === undefined)
       throw new JitError({ code: 'JIT_HELPER', slot, helper: id }, `slot ${slot}: helper ${id} is not known`);
+    if (prototype.notOffered !== undefined) {
+      throw new JitError(
+        { code: 'JIT_HELPER', slot, helper: id },
+        `slot ${slot}: helper ${prototype.name} is not offered: ${prototype.notOffered}`,
+      );
+    }
+    if (lowerBuiltin(this, id, state)) {
+      this.setRegister(0);
+      return;
+    }
     if (!lowerHelper(this, prototype.name, state)) {
       for (let register = 1; register <= prototype.args.length; register++) this.pushRegister(register);
       const params = prototype.args.map(() => 'i64' as const);

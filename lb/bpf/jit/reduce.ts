@@ -1,4 +1,4 @@
-import { type Graph, reversePostorder, successors, type Terminator } from './cfg.js';
+import { type Graph, isReducible, reversePostorder, successors, type Terminator } from './cfg.js';
 
 /** A graph in which every loop has one entry, and what its new nodes do; nodes of the program keep their numbers. */
 export interface ReducibleGraph {
@@ -12,6 +12,8 @@ export interface ReducibleGraph {
  * them goes through a new node that says which it is. Code is not copied. What nothing reaches stays as it is.
  */
 export function makeReducible(input: Graph): ReducibleGraph {
+  // Compilers hardly write any other, and to look for entries loop by loop takes long where they are nested deeply.
+  if (isReducible(input)) return { graph: input, sets: new Map() };
   const graph: Terminator[] = [...input];
   const sets = new Map<number, number>();
 

@@ -1,7 +1,7 @@
 import type { Instruction, Of } from '../isa/instruction.js';
+import { accesses } from './accesses.js';
 import { type AnalysedFunction, walk } from './analyse.js';
 import {
-  accesses,
   type ByteRange,
   type Fact,
   type Place,

@@ -1,5 +1,12 @@
 import { assert, assertNever } from '../../errors.js';
-import { type Graph, immediateDominators, positions, reversePostorder, successors } from './cfg.js';
+import {
+  dominance,
+  type Graph,
+  immediateDominators,
+  positions,
+  reversePostorder,
+  successors,
+} from './cfg.js';
 
 /**
  * Structured control flow. Labels are nodes: a `br` to one leaves the block, or repeats the loop, that is
@@ -25,6 +32,7 @@ export function structure(graph: Graph): Shape[] {
   const order = reversePostorder(graph);
   const position = positions(graph.length, order);
   const dominator = immediateDominators(graph, order, position);
+  const dominates = dominance(order, dominator);
 
   const forward = new Int32Array(graph.length);
   const isHeader = new Uint8Array(graph.length);
@@ -33,7 +41,7 @@ export function structure(graph: Graph): Shape[] {
     for (const to of successors(terminator)) {
       if (position[to]! > position[node]!) forward[to]! += terminator.kind === 'switch' ? 2 : 1;
       else {
-        assert(dominates(dominator, position, to, node), `loop at ${to} has one entry`);
+        assert(dominates(to, node), `loop at ${to} has one entry`);
         isHeader[to] = 1;
       }
     }
@@ -94,10 +102,4 @@ export function structure(graph: Graph): Shape[] {
     }
   }
   return root;
-}
-
-function dominates(dominator: Int32Array, position: Int32Array, above: number, node: number): boolean {
-  let at = node;
-  while (position[at]! > position[above]!) at = dominator[at]!;
-  return at === above;
 }

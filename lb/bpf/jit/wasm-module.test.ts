@@ -29,7 +29,7 @@ describe('constants (LEB128)', () => {
   for (const value of values) {
     it(`i64.const ${value}`, () => {
       const module = new ModuleBuilder();
-      const { ref, code } = module.declare({ params: [], results: ['i64'] });
+      const { ref, code } = module.declare({ params: [], results: ['i64'] }, 'f');
       code.i64(value);
       module.exportFunction('f', ref);
       expect(exportsOf(module).f?.()).toBe(value);
@@ -38,7 +38,7 @@ describe('constants (LEB128)', () => {
   for (const value of [0, -1, 63, 64, -64, -65, 0x7fffffff, -0x80000000]) {
     it(`i32.const ${value}`, () => {
       const module = new ModuleBuilder();
-      const { ref, code } = module.declare({ params: [], results: ['i32'] });
+      const { ref, code } = module.declare({ params: [], results: ['i32'] }, 'f');
       code.i32(value);
       module.exportFunction('f', ref);
       expect(exportsOf(module).f?.()).toBe(value);
@@ -48,7 +48,7 @@ describe('constants (LEB128)', () => {
 
 it('a u64 constant is the i64 of its bits', () => {
   const module = new ModuleBuilder();
-  const { ref, code } = module.declare({ params: [], results: ['i64'] });
+  const { ref, code } = module.declare({ params: [], results: ['i64'] }, 'f');
   code.i64(0xffffffffffffffffn);
   module.exportFunction('f', ref);
   expect(exportsOf(module).f?.()).toBe(-1n);
@@ -74,7 +74,7 @@ describe('the opcode of an operation is that of its name', () => {
   for (const [op, left, right, result] of rows) {
     it(op, () => {
       const module = new ModuleBuilder();
-      const { ref, code } = module.declare(BINARY);
+      const { ref, code } = module.declare(BINARY, 'f');
       code.get(0).get(1).op(op);
       module.exportFunction('f', ref);
       expect(exportsOf(module).f?.(left, right)).toBe(result);
@@ -87,10 +87,10 @@ describe('the opcode of an operation is that of its name', () => {
 
 it('locals come after parameters, by type in the order of their declaration', () => {
   const module = new ModuleBuilder();
-  const { ref, code } = module.declare(I64);
-  const a = code.local('i64');
-  const b = code.local('i32');
-  const c = code.local('i64');
+  const { ref, code } = module.declare(I64, 'f');
+  const a = code.local('i64', 'x');
+  const b = code.local('i32', 'x');
+  const c = code.local('i64', 'x');
   expect([a, b, c]).toEqual([1, 2, 3]);
   code.get(0).i64(1n).op('i64.add').set(a);
   code.i32(5).set(b);
@@ -101,8 +101,8 @@ it('locals come after parameters, by type in the order of their declaration', ()
 
 it('a branch leaves as many blocks as it says, and repeats a loop', () => {
   const module = new ModuleBuilder();
-  const { ref, code } = module.declare(I64);
-  const sum = code.local('i64');
+  const { ref, code } = module.declare(I64, 'f');
+  const sum = code.local('i64', 'x');
   // for (; n != 0; n--) sum += n
   code.block();
   code.loop();
@@ -118,7 +118,7 @@ it('a branch leaves as many blocks as it says, and repeats a loop', () => {
 
 it('br_table takes the last target for every index beyond', () => {
   const module = new ModuleBuilder();
-  const { ref, code } = module.declare({ params: ['i32'], results: ['i32'] });
+  const { ref, code } = module.declare({ params: ['i32'], results: ['i32'] }, 'f');
   code.block().block().get(0).brTable([0, 1]).op('end');
   code.i32(10).op('return', 'end').i32(20);
   module.exportFunction('f', ref);
@@ -128,8 +128,8 @@ it('br_table takes the last target for every index beyond', () => {
 
 it('functions call imports and each other, whatever the order of their declaration', () => {
   const module = new ModuleBuilder();
-  const outer = module.declare(I64);
-  const inner = module.declare(I64);
+  const outer = module.declare(I64, 'f');
+  const inner = module.declare(I64, 'f');
   const twice = module.importFunction('host', 'twice', I64);
   expect(module.importFunction('host', 'twice', I64)).toBe(twice);
   outer.code.get(0).call(inner.ref).i64(1n).op('i64.add');
@@ -143,7 +143,7 @@ it('imports are those that were asked for, once each', () => {
   module.importMemory('env', 'memory', 2, 65536);
   const first = module.importGlobal('env', 'cpu', 'i32');
   expect(module.importGlobal('env', 'cpu', 'i32')).toBe(first);
-  const { ref, code } = module.declare({ params: [], results: ['i32'] });
+  const { ref, code } = module.declare({ params: [], results: ['i32'] }, 'f');
   code.global(first);
   module.exportFunction('f', ref);
   const compiled = new WebAssembly.Module(module.finish());
@@ -156,9 +156,9 @@ it('imports are those that were asked for, once each', () => {
 it('atomics carry their natural alignment, plain accesses may be unaligned', () => {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 1, 2);
-  const load = module.declare({ params: ['i32'], results: ['i64'] });
+  const load = module.declare({ params: ['i32'], results: ['i64'] }, 'f');
   load.code.get(0).memory('i64.load', 1);
-  const add = module.declare({ params: ['i32', 'i64'], results: ['i64'] });
+  const add = module.declare({ params: ['i32', 'i64'], results: ['i64'] }, 'f');
   add.code.get(0).get(1).memory('i64.atomic.rmw.add', 8);
   module.exportFunction('load', load.ref);
   module.exportFunction('add', add.ref);
@@ -173,6 +173,6 @@ it('atomics carry their natural alignment, plain accesses may be unaligned', () 
 
 it('a body with an open block is a bug of the compiler', () => {
   const module = new ModuleBuilder();
-  module.declare({ params: [], results: [] }).code.block();
+  module.declare({ params: [], results: [] }, 'f').code.block();
   expect(() => module.finish()).toThrow(/blocks are left open/);
 });

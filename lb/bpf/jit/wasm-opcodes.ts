@@ -5,6 +5,8 @@
 export const VALUE_TYPES = { i32: 0x7f, i64: 0x7e } as const;
 export type ValueType = keyof typeof VALUE_TYPES;
 export const EMPTY_BLOCK = 0x40;
+/** References to functions: what tables hold. */
+export const FUNCREF = 0x70;
 
 /** Instructions whose immediates the encoder writes itself. */
 export const CONTROL = {
@@ -15,13 +17,21 @@ export const CONTROL = {
   brIf: 0x0d,
   brTable: 0x0e,
   call: 0x10,
+  /** Tail call proposal; in the standard since 3.0. */
+  returnCallIndirect: 0x13,
   localGet: 0x20,
   localSet: 0x21,
   localTee: 0x22,
   globalGet: 0x23,
+  tableGet: 0x25,
   i32Const: 0x41,
   i64Const: 0x42,
+  /** Prefix of further instructions, of which table.size alone is used. */
+  misc: 0xfc,
 } as const;
+
+/** table.size, behind its prefix. */
+export const TABLE_SIZE = 0x10;
 
 /** Instructions without immediates. */
 export const PLAIN = {
@@ -93,6 +103,8 @@ export const PLAIN = {
   'i64.extend8_s': 0xc2,
   'i64.extend16_s': 0xc3,
   'i64.extend32_s': 0xc4,
+
+  'ref.is_null': 0xd1,
 } as const;
 export type PlainOp = keyof typeof PLAIN;
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../../test/support/assembler.js';
+import type { HelperPrototype } from '../helpers/prototypes.js';
 import type { Instruction } from '../isa/instruction.js';
+import { POISON_HELPER } from '../isa/opcodes.js';
 import { checkStructure, MAX_FRAMES, StructureError } from './structural.js';
 
 function faultOf(run: () => unknown): unknown {
@@ -20,6 +22,17 @@ const chain = (frames: number) =>
     '\n',
   );
 
+/** The same, every second one by its address. */
+const chainOfCallbacks = (frames: number) => {
+  // A call takes a slot, an address two, and each function ends in one more.
+  const starts = [0];
+  for (let n = 0; n < frames; n++) starts.push(starts[n]! + (n % 2 === 0 ? 3 : 2));
+  return Array.from({ length: frames }, (_, n) => {
+    const next = n % 2 === 0 ? `r1 = function ${starts[n + 1]}` : `call f${n + 1}`;
+    return `f${n}:\n${n + 1 < frames ? next : ''}\nexit`;
+  }).join('\n');
+};
+
 describe('accepts', () => {
   const rows: readonly (readonly [string, string])[] = [
     ['a program that exits', 'exit'],
@@ -32,6 +45,7 @@ describe('accepts', () => {
     ['a helper that is known', 'call 5\nexit'],
     ['r10 as a source', 'r1 = r10\n*(u64 *)(r10 - 8) = r10\nlock *(u64 *)(r1 - 8) += r10\nexit'],
     [`${MAX_FRAMES} frames`, chain(MAX_FRAMES)],
+    ['callbacks and calls down to the last frame', chainOfCallbacks(MAX_FRAMES)],
     ['two calls of one depth', 'call f\ncall f\ncall g\nexit\nf:\ncall g\nexit\ng:\nexit'],
     ['code that nothing reaches', 'exit\nr0 = 1\nexit'],
   ];
@@ -90,6 +104,14 @@ describe('refuses', () => {
     it(name, () => expect(check(text)).toEqual(fault));
   }
 
+  it('one frame more, of a callback', () => {
+    expect(check(chainOfCallbacks(MAX_FRAMES + 1))).toEqual({
+      code: 'STRUCTURE_CALL_DEPTH',
+      slot: 18,
+      frames: MAX_FRAMES,
+    });
+  });
+
   it('a chain that is too long only from a second caller on', () => {
     // g's own chain is known to be 7 long when the deeper way to it is met.
     const tail = Array.from({ length: 6 }, (_, n) => `t${n}:\n${n < 5 ? `call t${n + 1}\n` : ''}exit`).join(
@@ -130,12 +152,104 @@ it('refuses slots that do not follow each other', () => {
   expect(faultOf(() => checkStructure(program))).toEqual({ code: 'STRUCTURE_HOLE', slot: 2, expected: 1 });
 });
 
-it('takes the helpers that it is given', () => {
-  const program = assemble('call 4242\nexit');
-  expect(faultOf(() => checkStructure(program, (id) => id === 4242))).toBeUndefined();
-  expect(faultOf(() => checkStructure(assemble('call 5\nexit'), () => false))).toEqual({
-    code: 'STRUCTURE_HELPER',
-    slot: 0,
-    helper: 5,
+describe('what is not offered', () => {
+  const helper = (id: number): HelperPrototype | undefined =>
+    (
+      [
+        { id: 1, name: 'bpf_one', args: [], result: 'integer', users: ['xdp'] },
+        { id: 2, name: 'bpf_two', args: [], result: 'integer', users: [], notOffered: 'of the kernel alone' },
+      ] satisfies HelperPrototype[]
+    ).find((row) => row.id === id);
+  const maps = [{ constants: Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0) }];
+  const poisoned = [{ slot: 0, why: 'no field of this name' }];
+  const refuse = (text: string, programType?: string) =>
+    faultOf(() =>
+      checkStructure(assemble(text), {
+        helper,
+        maps,
+        poisoned,
+        ...(programType === undefined ? {} : { programType }),
+      }),
+    );
+  const unknown = (slot: number) => ({ code: 'STRUCTURE_HELPER', slot, helper: 3 });
+  const poison = (slot: number) => ({ code: 'STRUCTURE_POISON', slot });
+  const rows: readonly (readonly [string, string, string | undefined, unknown])[] = [
+    ['a helper that is known', 'call 1\nexit', 'xdp', undefined],
+    ['a helper that is not known', 'call 3\nexit', undefined, unknown(0)],
+    [
+      'a helper that is not offered',
+      'call 2\nexit',
+      'xdp',
+      { code: 'STRUCTURE_HELPER_NOT_OFFERED', slot: 0, helper: 'bpf_two' },
+    ],
+    [
+      'a helper of another type',
+      'call 1\nexit',
+      'sched_cls',
+      { code: 'STRUCTURE_HELPER_TYPE', slot: 0, helper: 'bpf_one', programType: 'sched_cls' },
+    ],
+    ['poison', `call ${POISON_HELPER}\nexit`, 'xdp', poison(0)],
+    [
+      'LD_ABS in XDP',
+      'r0 = *(u8 *)skb[0]\nexit',
+      'xdp',
+      { code: 'STRUCTURE_PACKET_LOAD', slot: 0, programType: 'xdp' },
+    ],
+    [
+      'LD_IND in a program of no type',
+      'r0 = *(u8 *)skb[r1 + 0]\nexit',
+      undefined,
+      { code: 'STRUCTURE_PACKET_LOAD', slot: 0, programType: undefined },
+    ],
+    ['LD_ABS in TC', 'r0 = *(u8 *)skb[0]\nexit', 'sched_cls', undefined],
+    ['LD_ABS in an action', 'r0 = *(u8 *)skb[0]\nexit', 'sched_act', undefined],
+    ['dead: behind the end', 'exit\ncall 3\nexit', 'xdp', undefined],
+    ['dead: a branch on constants', 'r1 = 0\nif r1 == 0 goto over\ncall 3\nover:\nexit', 'xdp', undefined],
+    [
+      'not dead: a branch on what is not known',
+      'if r1 == 0 goto over\ncall 3\nover:\nexit',
+      'xdp',
+      unknown(1),
+    ],
+    [
+      'not dead: a constant on one way only',
+      'r2 = 0\nif r1 == 0 goto both\nr2 = 1\nboth:\nif r2 == 0 goto over\ncall 3\nover:\nexit',
+      'xdp',
+      unknown(4),
+    ],
+    [
+      'not dead: a call forgets r0 to r5',
+      'r2 = 0\ncall 1\nif r2 == 0 goto over\ncall 3\nover:\nexit',
+      'xdp',
+      unknown(3),
+    ],
+    ['dead: a call keeps r6', 'r6 = 0\ncall 1\nif r6 == 0 goto over\ncall 3\nover:\nexit', 'xdp', undefined],
+    [
+      'dead: a frozen map says so',
+      'r1 = map[0] value + 0\nr1 = *(u32 *)(r1 + 0)\nif r1 == 0 goto over\ncall 3\nover:\nexit',
+      'xdp',
+      undefined,
+    ],
+    [
+      'not dead: a frozen map says so',
+      'r1 = map[0] value + 0\nr1 = *(u8 *)(r1 + 4)\nif r1 == 0 goto over\ncall 3\nover:\nexit',
+      'xdp',
+      unknown(4),
+    ],
+    ['dead: a function that only dead code calls', 'exit\ncall f\nexit\nf:\ncall 3\nexit', 'xdp', undefined],
+    ['not dead: a function that is called', 'call f\nexit\nf:\ncall 3\nexit', 'xdp', unknown(2)],
+    ['not dead: a callback', 'r1 = function 3\nexit\ncall 3\nexit', 'xdp', unknown(3)],
+    [
+      'not dead: the second round of a loop',
+      'r1 = 0\nagain:\nif r1 == 1 goto out\nr1 = 1\ngoto again\nout:\ncall 3\nexit',
+      'xdp',
+      unknown(4),
+    ],
+  ];
+  for (const [name, text, type, fault] of rows) it(name, () => expect(refuse(text, type)).toEqual(fault));
+
+  it('the message says why a relocation found nothing', () => {
+    const program = assemble(`call ${POISON_HELPER}\nexit`);
+    expect(() => checkStructure(program, { poisoned })).toThrow('no field of this name');
   });
 });

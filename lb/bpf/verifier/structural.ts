@@ -1,16 +1,34 @@
 import { CodedError } from '../../errors.js';
-import { helperById } from '../helpers/prototypes.js';
+import { contextUser } from '../context/fields.js';
+import { type HelperPrototype, helperById } from '../helpers/prototypes.js';
 import { slotsOf } from '../isa/codec.js';
-import type { Instruction } from '../isa/instruction.js';
-import { FRAME_POINTER } from '../isa/opcodes.js';
+import { calledFunction, type Instruction } from '../isa/instruction.js';
+import { FRAME_POINTER, POISON_HELPER } from '../isa/opcodes.js';
 import { writtenRegister } from '../isa/registers.js';
+import { type ConstantMap, liveSlots } from './live.js';
 
 export type StructureFault =
   | { readonly code: 'STRUCTURE_EMPTY' }
   | { readonly code: 'STRUCTURE_JUMP'; readonly slot: number; readonly target: number }
   | { readonly code: 'STRUCTURE_FALL_THROUGH'; readonly slot: number }
   | { readonly code: 'STRUCTURE_FRAME_POINTER'; readonly slot: number }
+  /** No helper has the number. */
   | { readonly code: 'STRUCTURE_HELPER'; readonly slot: number; readonly helper: number }
+  /** A helper of the kernel that programs cannot have here, or not programs of this type. */
+  | { readonly code: 'STRUCTURE_HELPER_NOT_OFFERED'; readonly slot: number; readonly helper: string }
+  | {
+      readonly code: 'STRUCTURE_HELPER_TYPE';
+      readonly slot: number;
+      readonly helper: string;
+      readonly programType: string;
+    }
+  /** What a CO-RE relocation left that found nothing. */
+  | { readonly code: 'STRUCTURE_POISON'; readonly slot: number }
+  | {
+      readonly code: 'STRUCTURE_PACKET_LOAD';
+      readonly slot: number;
+      readonly programType: string | undefined;
+    }
   | { readonly code: 'STRUCTURE_FUNCTION'; readonly slot: number; readonly target: number }
   | { readonly code: 'STRUCTURE_HOLE'; readonly slot: number; readonly expected: number }
   | { readonly code: 'STRUCTURE_CALL_DEPTH'; readonly slot: number; readonly frames: number };
@@ -21,19 +39,27 @@ export class StructureError extends CodedError<StructureFault> {}
 /** Frames that a program may have at once: the kernel's MAX_CALL_FRAMES, and the room of the arena's stacks. */
 export const MAX_FRAMES = 8;
 
+export interface StructureOptions {
+  /** The kernel's name of the program's type (ObjectSpec's ProgramType); helpers of any type pass where it is not given. */
+  readonly programType?: string;
+  /** Helpers by number; the runtime's own unless given. */
+  readonly helper?: (id: number) => HelperPrototype | undefined;
+  /** By the index that map references have: what frozen maps hold decides what code is live. */
+  readonly maps?: readonly ConstantMap[];
+  /** Why a relocation found nothing (ProgramSpec.poisoned). */
+  readonly poisoned?: readonly { readonly slot: number; readonly why: string }[];
+}
+
 /**
  * What must hold before a program can be translated at all: each jump goes to an instruction of its own
  * function, each call to the start of a function that is there, control never runs past an end, no chain of
- * calls needs more than MAX_FRAMES frames, r10 is not written, helpers are known. That a program is *safe* is
- * the verifier's to say.
+ * calls and callbacks needs more than MAX_FRAMES frames, r10 is not written. Helpers that do not exist or are not
+ * offered, and loads of a socket buffer in programs that have none, must be in code that nothing leads to, as far
+ * as constants tell. That a program is *safe* is the verifier's to say.
  * @param instructions as decodeProgram gives them: in order of slots, registers legal
- * @param isHelper whether a number is a helper that the program may call; the runtime's own unless given
  * @throws StructureError naming the slot
  */
-export function checkStructure(
-  instructions: readonly Instruction[],
-  isHelper: (id: number) => boolean = (id) => helperById(id) !== undefined,
-): void {
+export function checkStructure(instructions: readonly Instruction[], options: StructureOptions = {}): void {
   if (instructions.length === 0)
     throw new StructureError({ code: 'STRUCTURE_EMPTY' }, 'the program has no instruction');
   const starts = new Set(instructions.map(({ slot }) => slot));
@@ -63,12 +89,6 @@ export function checkStructure(
         );
       }
     }
-    if (instruction.kind === 'call-helper' && !isHelper(instruction.id)) {
-      throw new StructureError(
-        { code: 'STRUCTURE_HELPER', slot, helper: instruction.id },
-        `instruction ${slot}: helper ${instruction.id} is not known`,
-      );
-    }
     const next = instructions[index + 1];
     const isLast = next === undefined || functionStarts.has(next.slot);
     if (isLast && instruction.kind !== 'exit' && instruction.kind !== 'jump') {
@@ -86,6 +106,64 @@ export function checkStructure(
     }
   }
   checkCallDepth(instructions, bounds);
+  checkOffered(instructions, options);
+}
+
+/** Refuses the first instruction that is not offered and not dead. */
+function checkOffered(instructions: readonly Instruction[], options: StructureOptions): void {
+  let live: ReadonlySet<number> | undefined;
+  for (const instruction of instructions) {
+    const error = refusalOf(instruction, options);
+    if (error === undefined) continue;
+    // Only now: most programs ask for nothing that is not there.
+    live ??= liveSlots(instructions, options.maps);
+    if (live.has(instruction.slot)) throw error;
+  }
+}
+
+/** Why an instruction cannot be executed here, or undefined. */
+function refusalOf(instruction: Instruction, options: StructureOptions): StructureError | undefined {
+  const { slot } = instruction;
+  const { programType } = options;
+  const user = contextUser(programType);
+  if (instruction.kind === 'packet-load') {
+    if (user === 'sched_cls') return undefined;
+    const whose = programType === undefined ? 'this program' : `a program of type ${programType}`;
+    return new StructureError(
+      { code: 'STRUCTURE_PACKET_LOAD', slot, programType },
+      `instruction ${slot}: LD_ABS and LD_IND read a socket buffer, which ${whose} does not have`,
+    );
+  }
+  if (instruction.kind !== 'call-helper') return undefined;
+  const { id } = instruction;
+  if (id === POISON_HELPER) return poisonRefusal(slot, options);
+  const prototype = (options.helper ?? helperById)(id);
+  if (prototype === undefined) {
+    return new StructureError(
+      { code: 'STRUCTURE_HELPER', slot, helper: id },
+      `instruction ${slot}: helper ${id} is not known`,
+    );
+  }
+  const { name, notOffered, users } = prototype;
+  if (notOffered !== undefined) {
+    return new StructureError(
+      { code: 'STRUCTURE_HELPER_NOT_OFFERED', slot, helper: name },
+      `instruction ${slot}: helper ${name} (${id}) is not offered: ${notOffered}`,
+    );
+  }
+  if (programType === undefined || user === undefined || users.includes(user)) return undefined;
+  return new StructureError(
+    { code: 'STRUCTURE_HELPER_TYPE', slot, helper: name, programType },
+    `instruction ${slot}: programs of type ${programType} cannot call helper ${name} (${id})`,
+  );
+}
+
+function poisonRefusal(slot: number, { poisoned = [] }: StructureOptions): StructureError {
+  const why = poisoned.find((each) => each.slot === slot)?.why;
+  return new StructureError(
+    { code: 'STRUCTURE_POISON', slot },
+    `instruction ${slot}: needs a type or field that the target does not have${why === undefined ? '' : `: ${why}`}`,
+  );
 }
 
 /** @param bounds starts of the functions, ascending; every call goes to one of them */
@@ -95,7 +173,8 @@ function checkCallDepth(instructions: readonly Instruction[], bounds: readonly n
   let current: Call[] = [];
   for (const instruction of instructions) {
     current = callsOf.get(instruction.slot) ?? current;
-    if (instruction.kind === 'call-local') current.push(instruction);
+    const target = calledFunction(instruction);
+    if (target !== undefined) current.push({ slot: instruction.slot, target });
   }
   // Longest chain from each function on, found once; a chain that comes back to itself is longer than any bound.
   const chains = new Map<number, number>();
@@ -121,12 +200,7 @@ function checkCallDepth(instructions: readonly Instruction[], bounds: readonly n
 function functionStartsOf(instructions: readonly Instruction[]): Map<number, number> {
   const found = new Map<number, number>([[instructions[0]?.slot ?? 0, 0]]);
   for (const instruction of instructions) {
-    const target =
-      instruction.kind === 'call-local'
-        ? instruction.target
-        : instruction.kind === 'imm64' && instruction.imm.kind === 'function'
-          ? instruction.imm.target
-          : undefined;
+    const target = calledFunction(instruction);
     if (target !== undefined && !found.has(target)) found.set(target, instruction.slot);
   }
   return found;
