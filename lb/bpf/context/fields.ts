@@ -41,7 +41,7 @@ export interface ContextField {
   /** Sizes that a load and a store may have, each at a multiple of itself and inside the field; [] for none. */
   readonly reads: readonly ContextBytes[];
   readonly writes: readonly ContextBytes[];
-  /** Bytes that the kernel keeps of what is stored, where they are fewer: the rest reads as 0. */
+  /** Bytes that the kernel keeps of what is stored, where they are fewer. Here all of it reads back. */
   readonly keeps?: 1 | 2;
   /** In network byte order as the program loads it. */
   readonly isBigEndian?: true;

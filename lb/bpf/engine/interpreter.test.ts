@@ -149,6 +149,7 @@ describe('faults have a name, and leave the interpreter usable', () => {
     ['a kernel variable', 'r1 = variable 7\nexit', 0n, unsupported(0, 'variable')],
     ['a map that is not there', 'r1 = map[1]\nexit', 0n, unsupported(0, 'map 1')],
     ['a helper that is not there', 'call 4242\nexit', 0n, unsupported(0, 'helper 4242')],
+    ['a helper that is not offered', 'call 4\nexit', 0n, unsupported(0, 'helper bpf_probe_read')],
     [
       'a callback that is none',
       'r2 = 5\nr1 = 1\nr4 = 0\ncall 181\nexit',

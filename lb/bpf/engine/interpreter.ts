@@ -292,7 +292,9 @@ class Interpreter {
     if (helper === undefined) throw unsupported(slot, `helper ${id}`, 'there is none of this number');
     if (helper.notOffered !== undefined)
       throw unsupported(slot, `helper ${helper.name}`, `not offered: ${helper.notOffered}`);
-    const body: HelperBody = this.#runtime.exports[helper.name];
+    const body: HelperBody | undefined = this.#runtime.exports[helper.name];
+    if (body === undefined)
+      throw unsupported(slot, `helper ${helper.name}`, 'the runtime has no body for it');
     return u64(body(...this.#registers.slice(1, 1 + helper.args.length).map(s64)));
   }
 

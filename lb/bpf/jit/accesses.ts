@@ -43,8 +43,23 @@ const TOUCHES: Partial<Record<ArgumentKind & string, readonly [Touch, Length]>> 
 const touchOf = (kind: ArgumentKind): readonly [Touch, Length] | undefined =>
   typeof kind === 'string' ? TOUCHES[kind] : [kind.access, kind.bytes];
 
-/** Kinds through which a pointer leaves sight: the value itself is used, or a callback gets it. */
-const KEEPS: ReadonlySet<ArgumentKind> = new Set<ArgumentKind>(['anything', 'size-or-zero', 'stack-or-null']);
+/** Kinds through which no pointer leaves sight, beside the memory of TOUCHES. */
+const KEPT: ReadonlySet<string> = new Set([
+  'scalar',
+  'context',
+  'map',
+  'size',
+  'alloc-size',
+  'constant-string',
+  'function',
+  'spin-lock',
+  'timer',
+  'record-release',
+]);
+
+/** Whether a helper may do with an argument what TOUCHES does not tell: print what it points at, hand it to a callback. */
+const losesSight = (kind: ArgumentKind): boolean =>
+  kind === 'stack-or-null' || (touchOf(kind) === undefined && !KEPT.has(kind as string));
 
 function lengthOf(length: Length, register: number, state: State, context: FactContext): number {
   if (typeof length === 'number') return length;
@@ -126,7 +141,7 @@ export function escapingRegisters(instruction: Instruction, state: State, contex
     case 'call-helper': {
       const args = helperById(instruction.id)?.args;
       if (args === undefined) return [1, 2, 3, 4, 5];
-      return args.flatMap((kind, index) => (KEEPS.has(kind) ? [index + 1] : []));
+      return args.flatMap((kind, index) => (losesSight(kind) ? [index + 1] : []));
     }
     case 'call-local':
       return [1, 2, 3, 4, 5].filter(

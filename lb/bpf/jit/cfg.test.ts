@@ -2,8 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Instruction } from '../isa/instruction.js';
 import {
+  dominance,
   type Graph,
   immediateDominators,
+  isReducible,
   positions,
   reversePostorder,
   splitFunctions,
@@ -138,4 +140,29 @@ describe('any graph', () => {
       }),
     );
   });
+  it('a node dominates what it cuts off, and itself', () => {
+    fc.assert(
+      fc.property(graphs, (graph) => {
+        const order = reversePostorder(graph);
+        const dominates = dominance(order, immediateDominators(graph, order, positions(graph.length, order)));
+        for (const above of order)
+          for (const node of order)
+            expect(dominates(above, node)).toBe(above === node || !reach(graph, above).has(node));
+      }),
+    );
+  });
+});
+
+describe('isReducible', () => {
+  const goto = (to: number): Terminator => ({ kind: 'goto', to });
+  const fork = (taken: number, next: number): Terminator => ({ kind: 'branch', taken, next });
+  const end: Terminator = { kind: 'exit' };
+  const rows: readonly (readonly [string, Graph, boolean])[] = [
+    ['a straight line', [goto(1), end], true],
+    ['a loop', [goto(1), fork(1, 2), end], true],
+    ['a loop in a loop', [goto(1), goto(2), fork(2, 3), fork(1, 4), end], true],
+    ['a loop that is entered twice', [fork(1, 2), goto(2), fork(1, 3), end], false],
+    ['the same, in a loop', [fork(1, 2), goto(2), fork(1, 3), fork(0, 4), end], false],
+  ];
+  for (const [name, graph, expected] of rows) it(name, () => expect(isReducible(graph)).toBe(expected));
 });

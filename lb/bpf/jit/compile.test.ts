@@ -1,6 +1,8 @@
 import v8 from 'node:v8';
 import { describe, expect, it } from 'vitest';
+import { assemble } from '../../../test/support/assembler.js';
 import { Bed, importsOf, MAP, u32, u64 } from '../../../test/support/jit-bed.js';
+import { interpret } from '../engine/interpreter.js';
 import {
   CPU_CLOCK_NS,
   CPU_STACK_END,
@@ -351,6 +353,7 @@ describe('what cannot be compiled', () => {
       { code: 'JIT_UNSUPPORTED', slot: 0, what: 'variable' },
     ],
     ['a helper without a number', 'call 9999\nexit', { code: 'JIT_HELPER', slot: 0, helper: 9999 }],
+    ['a helper that is not offered', 'call 4\nexit', { code: 'JIT_HELPER', slot: 0, helper: 4 }],
     ['a map that is not there', 'r1 = map[1]\nexit', { code: 'JIT_MAP', slot: 0, map: 1, maps: 0 }],
     ['a value of such a map', 'r1 = map[0] value + 4\nexit', { code: 'JIT_MAP', slot: 0, map: 0, maps: 0 }],
   ];
@@ -359,6 +362,31 @@ describe('what cannot be compiled', () => {
       expect(() => bed.compile(text)).toThrow(expect.objectContaining({ fault }));
     });
   }
+});
+
+describe('a switch of many cases', () => {
+  /** Case i of the number in r2 adds i and all that follow it. */
+  const cases = (count: number) => {
+    const tests = Array.from({ length: count }, (_, i) => `if r2 == ${i} goto c${letters(i)}`);
+    const bodies = Array.from({ length: count }, (_, i) => `c${letters(i)}:\nr0 += ${i}`);
+    return ['r0 = 0', ...tests, 'exit', ...bodies, 'exit'].join('\n');
+  };
+  const letters = (i: number) => `x${i}`;
+
+  it('as many as V8 can take are compiled', () => {
+    const bed = new Bed();
+    expect(bed.run(cases(300), 298n)).toBe(298n + 299n);
+    expect(bed.run(cases(300), 300n)).toBe(0n);
+  });
+
+  it('more are refused by name, and the interpreter runs them', () => {
+    const bed = new Bed();
+    expect(() => bed.compile(cases(1200))).toThrow(
+      expect.objectContaining({ fault: { code: 'JIT_NESTING', slot: 0, max: 1000 } }),
+    );
+    const program = interpret(assemble(cases(1200)), { runtime: bed.runtimes[0]!, maps: [] });
+    expect(program.call(0n, 1198n)).toBe(1198n + 1199n);
+  });
 });
 
 it('with --no-liftoff the first call runs optimised code', () => {

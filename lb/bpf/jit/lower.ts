@@ -39,6 +39,9 @@ export interface FrameLocals {
   readonly frame: number;
 }
 
+/** Deepest nesting of wasm blocks. V8 takes 85 MB to compile a switch of 500 cases, and 2.5 GB for one of 4,000. */
+const MAX_NESTING = 1000;
+
 /** A function that is ready to be written out. */
 export interface PlannedFunction {
   readonly fn: AnalysedFunction;
@@ -219,6 +222,7 @@ export class FunctionCode {
     /** Label → depth at which it was opened. A label is open once at a time. */
     const labels = new Map<number, number>();
     for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      if (open.length > MAX_NESTING) throw this.#tooDeep();
       const shape = top.shapes[top.at++];
       if (shape === undefined) {
         open.pop();
@@ -244,6 +248,14 @@ export class FunctionCode {
       }
     }
     w.op('unreachable');
+  }
+
+  #tooDeep(): JitError {
+    const { slot } = this.#fn;
+    return new JitError(
+      { code: 'JIT_NESTING', slot, max: MAX_NESTING },
+      `slot ${slot}: the function's branches nest more than ${MAX_NESTING} deep, which only the interpreter can run`,
+    );
   }
 
   #shape(

@@ -21,7 +21,7 @@ function lookupResult(state: State, context: FactContext): Fact | undefined {
   const map = state.registers[1];
   const info = map?.kind === 'map' ? context.maps[map.map] : undefined;
   if (map?.kind !== 'map' || info === undefined) return undefined;
-  if (info.type === 'ARRAY_OF_MAPS') return { kind: 'inner-map', map: map.map };
+  if (info.inner !== undefined) return { kind: 'inner-map', map: map.map };
   const key = constantKey(state);
   if (key === undefined || key >= info.maxEntries) return undefined;
   if (info.type === 'ARRAY') return constant(BigInt(info.data + key * info.valueStride));
