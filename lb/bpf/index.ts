@@ -1,31 +1,71 @@
 /**
  * The eBPF runtime's door: object file in, maps and a program that runs out.
- * loadObject → createMaps (ArenaMaps) → decodeProgram → checkStructure → compileProgram or interpret.
+ * loadObject → Machine, which is: createMaps (ArenaMaps) → decodeProgram → checkStructure → compileProgram or interpret.
  */
+export { CodedError, type Fault } from '../errors.js';
+export { type FieldValue, PacketContext, PacketError } from './context/packet.js';
 export * from './engine/context.js';
-export { interpret } from './engine/interpreter.js';
+export { interpret, type StepListener } from './engine/interpreter.js';
 export { HELPERS, type HelperName, type HelperPrototype } from './helpers/prototypes.js';
-export { decodeProgram, encodeProgram } from './isa/codec.js';
+export { decodeProgram, encodeProgram, IsaError } from './isa/codec.js';
 export type { Instruction, InstructionKind, Of } from './isa/instruction.js';
 export { formatInstruction } from './isa/text.js';
 export { compileProgram, instantiateProgram } from './jit/compile.js';
+export { JitError } from './jit/fault.js';
+export { formatWat, type WatOptions } from './jit/wat.js';
+export * from './machine/index.js';
 export * from './maps/map.js';
-export { ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './maps/registry.js';
+export { PerfReader } from './maps/perf-events.js';
+export { ProgramNumbers } from './maps/program-numbers.js';
+export { ArenaMap, type ArenaMapInfo, ArenaMaps, MapError, mapBytes } from './maps/registry.js';
+export { RingBufferReader } from './maps/ring-buffer.js';
 export { instantiateRuntime, type Runtime } from './maps/runtime.js';
+export { TypedMap, TypedMapError, UPDATE_CONDITIONS, type UpdateCondition } from './maps/typed-map.js';
 export { Arena, type ArenaOptions } from './memory/arena.js';
-export { Btf, type BtfType, type FieldLayout, type StructLayout } from './object/btf.js';
+export { Btf, type BtfType, type FieldLayout, parseBtf, type StructLayout } from './object/btf.js';
+export { formatC, formatCDeclaration } from './object/btf-c.js';
+export { formatTypeScript } from './object/btf-typescript.js';
 export { CreateMapsError, createMaps } from './object/create-maps.js';
+export { formatLine, formatListing, type ListingOptions, namesOf } from './object/listing.js';
 export {
   BtfError,
+  CoreError,
   ElfError,
+  GlobalError,
   LinkError,
+  type LoadOptions,
   loadObject,
   MapDefError,
   ObjectError,
   type ObjectFault,
   type ObjectStage,
   programType,
+  sectionType,
 } from './object/load.js';
-export type { FunctionSpec, LineSpec, ObjectSpec, ProgramSpec, ProgramType } from './object/spec.js';
+export {
+  ATTACH_TYPES,
+  type AttachType,
+  type FunctionSpec,
+  type GlobalSpec,
+  type LineSpec,
+  type ObjectSpec,
+  POISON_HELPER,
+  type ProgramSpec,
+  type ProgramType,
+  type RefusedProgram,
+  type SectionType,
+} from './object/spec.js';
+export {
+  type BtfFields,
+  type BtfValue,
+  decodeValue,
+  encodeValue,
+  type ValueCodec,
+  ValueError,
+  type ValueFault,
+  type ValueInput,
+  valueCodec,
+} from './object/values.js';
 export { ENGINES, type EngineName, type Outcome, Sandbox, SandboxError } from './sandbox.js';
-export { checkStructure } from './verifier/structural.js';
+export { Trace, type TraceOptions, type TraceRegion } from './trace.js';
+export { checkStructure, StructureError } from './verifier/structural.js';

@@ -1,0 +1,73 @@
+import type { Executable } from '../engine/context.js';
+import { interpret, type StepListener } from '../engine/interpreter.js';
+import type { HelperUser } from '../helpers/prototypes.js';
+import { decodeProgram } from '../isa/codec.js';
+import type { Instruction } from '../isa/instruction.js';
+import { compileProgram, instantiateProgram } from '../jit/compile.js';
+import type { MapSpec } from '../maps/map.js';
+import type { ArenaMap, ArenaMapInfo } from '../maps/registry.js';
+import type { Runtime } from '../maps/runtime.js';
+import type { ProgramSpec } from '../object/spec.js';
+import type { EngineName } from '../sandbox.js';
+import { checkStructure } from '../verifier/structural.js';
+
+/** Program types that can be run. */
+const RUNNABLE: ReadonlySet<string> = new Set<HelperUser>(['xdp', 'sched_cls']);
+export const isRunnable = (type: string): type is HelperUser => RUNNABLE.has(type);
+
+/** What `verify` is given beside the program. */
+export interface Verifiable {
+  readonly type: HelperUser;
+  readonly instructions: readonly Instruction[];
+  /** By the index that the program's map references have. */
+  readonly maps: readonly MapSpec[];
+}
+/** Refuses a program by throwing. */
+export type Verify = (program: ProgramSpec, input: Verifiable) => void;
+
+/** A program that is checked and compiled, once for all CPUs. */
+export class LoadedProgram {
+  readonly spec: ProgramSpec;
+  readonly type: HelperUser;
+  /** What slots of a PROG_ARRAY call it. */
+  readonly number: number;
+  readonly #maps: readonly ArenaMapInfo[];
+  /** What the JIT made of it; undefined with the interpreter. */
+  readonly wasm: Uint8Array<ArrayBuffer> | undefined;
+  readonly #code: readonly Instruction[] | WebAssembly.Module;
+
+  /**
+   * @param maps by the index that the program's map references have
+   * @throws DecodeError, StructureError, JitError, and what `verify` throws
+   */
+  constructor(
+    spec: ProgramSpec,
+    type: HelperUser,
+    number: number,
+    maps: readonly ArenaMap[],
+    engine: EngineName,
+    verify?: Verify,
+  ) {
+    this.spec = spec;
+    this.type = type;
+    this.number = number;
+    this.#maps = maps.map(({ info }) => info);
+    const instructions = decodeProgram(spec.code);
+    const { poisoned = [] } = spec;
+    checkStructure(instructions, { programType: type, maps: this.#maps, poisoned });
+    verify?.(spec, { type, instructions, maps: maps.map((map) => map.spec) });
+    this.wasm = engine === 'jit' ? compileProgram(instructions, this.#maps).wasm : undefined;
+    this.#code = this.wasm === undefined ? instructions : new WebAssembly.Module(this.wasm);
+  }
+
+  /** The program on one CPU, where tail calls find it from now on. */
+  instantiate(runtime: Runtime, onStep?: StepListener): Executable {
+    const code = this.#code;
+    const executable =
+      code instanceof WebAssembly.Module
+        ? instantiateProgram(code, runtime)
+        : interpret(code, { runtime, maps: this.#maps, ...(onStep === undefined ? {} : { onStep }) });
+    runtime.programs.set(this.number, executable);
+    return executable;
+  }
+}
