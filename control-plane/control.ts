@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { BalancerTables, Datapath } from '../lb/index.js';
+import type { BalancerTables, BpfInspector, Datapath } from '../lb/index.js';
 import type { ApiContext } from './grpc/context.js';
 import type { ListenAddress } from './grpc/listen.js';
 import { ApiServer } from './grpc/server.js';
@@ -13,7 +13,7 @@ import { Store } from './state/store.js';
 export type ControlledDatapath = Pick<
   Datapath,
   'link' | 'protectVip' | 'unprotectVip' | 'resolveNextHop' | 'workers' | 'restartWorker'
-> & { readonly tables: BalancerTables };
+> & { readonly tables: BalancerTables; readonly inspector: BpfInspector };
 
 export interface ControlPlaneOptions {
   readonly datapath: ControlledDatapath;

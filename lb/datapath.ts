@@ -13,6 +13,7 @@ import type { ObjectSpec } from './bpf/object/spec.js';
 import { checkStructure } from './bpf/verifier/structural.js';
 import { AfPacketEngine } from './engine/af-packet.js';
 import { CodedError } from './errors.js';
+import { BpfInspector, inspectedMaps, type ProgramStatus } from './inspector.js';
 import type { IpAddress } from './net/address.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
 import type { LinkInfo } from './sys/socket.js';
@@ -74,11 +75,30 @@ function optimiseWasm(): void {
   setFlagsFromString('--no-wasm-lazy-compilation');
 }
 
+/** What a program came out as: the module for the workers, and what there is to say of it. */
+interface Compiled {
+  readonly module: WebAssembly.Module;
+  readonly status: Omit<ProgramStatus, 'runs' | 'runNs'>;
+}
+
 /** Check and compile a program against the maps where they lie. */
-function compile({ code }: Program, maps: readonly ArenaMapInfo[]): WebAssembly.Module {
+function compile({ object, code }: Program, maps: readonly ArenaMapInfo[]): Compiled {
+  const start = performance.now();
   const instructions = decodeProgram(code);
   checkStructure(instructions);
-  return new WebAssembly.Module(compileProgram(instructions, maps).wasm);
+  const { wasm } = compileProgram(instructions, maps);
+  const module = new WebAssembly.Module(wasm);
+  const status = {
+    name: BALANCER_PROGRAM,
+    type: 'xdp',
+    engine: 'jit',
+    instructions: instructions.length,
+    codeBytes: wasm.length,
+    loadedAtMs: Date.now(),
+    loadUs: Math.round((performance.now() - start) * 1000),
+    maps: object.maps.map(({ name }) => name),
+  } as const;
+  return { module, status };
 }
 
 /** Bytes that the object's maps and the workers' connection tables take. */
@@ -92,22 +112,41 @@ function arenaBytes(object: ObjectSpec, tables: readonly MapSpec[], cpus: number
  */
 export class Datapath {
   readonly tables: BalancerTables;
+  /** Programs and maps as they are in memory. */
+  readonly inspector: BpfInspector;
   readonly #host: ArenaMaps;
   readonly #maps: ReadonlyMap<string, ArenaMap>;
   readonly #engine: AfPacketEngine;
   readonly #nextHops: NextHops;
+  #program: Compiled['status'];
 
   private constructor(
     host: ArenaMaps,
     maps: ReadonlyMap<string, ArenaMap>,
     tables: BalancerTables,
     engine: AfPacketEngine,
+    object: ObjectSpec,
+    program: Compiled['status'],
   ) {
     this.#host = host;
     this.#maps = maps;
     this.tables = tables;
     this.#engine = engine;
     this.#nextHops = new NextHops(engine.link.index);
+    this.#program = program;
+    this.inspector = new BpfInspector({
+      programs: () => [this.#programStatus()],
+      maps: () => inspectedMaps(host),
+      btf: object.btf,
+    });
+  }
+
+  /** Runs count since the workers' start, whatever program it was. */
+  #programStatus(): ProgramStatus {
+    const counters = this.#engine.workers().map((worker) => worker.counters);
+    const sum = (name: 'program_runs' | 'program_ns') =>
+      counters.reduce((total, each) => total + (each[name] ?? 0n), 0n);
+    return { ...this.#program, runs: sum('program_runs'), runNs: sum('program_ns') };
   }
 
   /**
@@ -142,16 +181,16 @@ export class Datapath {
     const maps = createMaps(program.object, host);
     const tables = new BalancerTables(maps);
     tables.attachConnectionTables(host, workers, entries);
-    const module = compile(program, infosOf(program.object, maps, host));
+    const { module, status } = compile(program, infosOf(program.object, maps, host));
     const engine = await AfPacketEngine.start({
       arena,
       link,
       workers,
-      program: module,
+      program: { entry: module, targets: [] },
       recover: (cpu) => host.recover(cpu),
       log: options.log,
     });
-    return new Datapath(host, maps, tables, engine);
+    return new Datapath(host, maps, tables, engine, program.object, status);
   }
 
   /** The interface. */
@@ -188,11 +227,14 @@ export class Datapath {
 
   /**
    * Run another object's program over the maps that are there, from each worker's next batch on.
+   * @returns once no worker runs the program before
    * @throws DatapathError where the object's maps are not those that are there; what runs goes on
    */
-  swapProgram(object: Uint8Array): void {
+  async swapProgram(object: Uint8Array): Promise<void> {
     const program = programOf(withOptions(loadObject(object), optionsFor(this.link)));
-    this.#engine.swapProgram(compile(program, infosOf(program.object, this.#maps, this.#host)));
+    const { module, status } = compile(program, infosOf(program.object, this.#maps, this.#host));
+    await this.#engine.swapProgram({ entry: module, targets: [] });
+    this.#program = status;
   }
 
   /** Stop the workers, and give everything back. Idempotent. */

@@ -29,6 +29,15 @@ export {
 export { HostStackError } from './engine/host-stack.js';
 export { assert, assertNever, CodedError, type Fault } from './errors.js';
 export {
+  BpfInspector,
+  InspectorError,
+  type InspectorFault,
+  inspectedMaps,
+  type MapStatus,
+  type ProgramStatus,
+  type SetCondition,
+} from './inspector.js';
+export {
   AddressError,
   formatIp,
   formatMac,
@@ -43,6 +52,13 @@ export {
   parseMac,
   sameIp,
 } from './net/address.js';
+export {
+  type CapturedFrame,
+  LINKTYPE_ETHERNET,
+  PcapError,
+  readCapture,
+  writePcapng,
+} from './net/pcap.js';
 export type { NextHop } from './sys/netlink.js';
 export { WORKER_COUNTER_NAMES, type WorkerCounter } from './worker/counters.js';
 export type { PoolLog, WorkerStatus } from './worker/pool.js';

@@ -65,6 +65,7 @@ function buildProto() {
     'waggle/v1/resources.proto',
     'waggle/v1/control.proto',
     'waggle/v1/observe.proto',
+    'waggle/v1/bpf.proto',
   ]);
 }
 

@@ -244,6 +244,46 @@ describe.skipIf(!isBuilt)(`the command line (${isBuilt ? 'dist/' : 'dist/ is not
       });
     });
 
+    it('programs, with how often they ran and for how long', async () => {
+      expect(await must('bpf', 'prog', 'list')).toMatch(
+        /^balancer_ingress +xdp +interpreter +1,616 +0 B +1\.5 ms +4 +0\.000 s +250 ns$/m,
+      );
+      expect(JSON.parse(await must('bpf', 'prog', 'list', '-o', 'json'))).toMatchObject([
+        { name: 'programs/balancer_ingress', runCount: '4', runTimeNs: '1000', maps: ['maps/vip_map'] },
+      ]);
+    });
+
+    it('maps: listed, read, written, emptied', async () => {
+      expect(await must('bpf', 'maps')).toMatch(
+        /^vip_map +\d+ +HASH +struct vip_definition +struct vip_meta +1 +\d+/m,
+      );
+      const dump = JSON.parse(await must('bpf', 'map', 'dump', 'vip_map', '-o', 'json')) as {
+        key: unknown;
+        value: unknown;
+      }[];
+      expect(dump).toMatchObject([{ key: { protocol: 6, port: 20480 }, value: { vip_num: 0 } }]);
+      const key = JSON.stringify(dump[0]?.key);
+      expect(await must('bpf', 'map', 'get', 'vip_map', key)).toContain('"vip_num":0');
+      const other = JSON.stringify({ ...(dump[0]?.key as object), port: 1 });
+      await must('bpf', 'map', 'set', 'vip_map', other, '{"flags":0,"vip_num":9}', '--if', 'absent');
+      expect(await must('bpf', 'map', 'get', 'vip_map', other)).toContain('"vip_num":9');
+      expect(
+        await at('bpf', 'map', 'set', 'vip_map', other, '{"vip_num":9}', '--if', 'absent'),
+      ).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/^Error: .*EEXIST/),
+      });
+      expect(await must('bpf', 'map', 'delete', 'vip_map', other)).toBe('vip_map: entry deleted\n');
+      expect(await at('bpf', 'map', 'get', 'vip_map', other)).toMatchObject({ status: 1 });
+      expect(await must('bpf', 'map', 'get', 'ctl_array', '0x00000000')).toContain('"ifindex":0');
+      for (const wrong of ['0x1', '{"port"']) {
+        expect(await at('bpf', 'map', 'get', 'vip_map', wrong)).toMatchObject({
+          status: 2,
+          stderr: expect.stringMatching(/^Error: key: /),
+        });
+      }
+    });
+
     it('changes, and says what it did', async () => {
       expect(await must('weight', 'web/b', '3')).toBe('backend web/b has weight 3\n');
       expect(await must('set', 'backend', 'web/b', '--weight', '1')).toBe('backend web/b has weight 1\n');

@@ -5,6 +5,7 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import type { BpfServiceClient } from '../grpc/generated/waggle/v1/BpfService.js';
 import type { NodeServiceClient } from '../grpc/generated/waggle/v1/NodeService.js';
 import type { PoolServiceClient } from '../grpc/generated/waggle/v1/PoolService.js';
 import type { StatsServiceClient } from '../grpc/generated/waggle/v1/StatsService.js';
@@ -21,6 +22,7 @@ export class Client {
   readonly pools: PoolServiceClient;
   readonly stats: StatsServiceClient;
   readonly nodes: NodeServiceClient;
+  readonly bpf: BpfServiceClient;
   readonly #server: string;
 
   /** @param server HOST:PORT, [IPV6]:PORT or unix:PATH */
@@ -32,6 +34,7 @@ export class Client {
     this.pools = new v1.PoolService(server, plaintext);
     this.stats = new v1.StatsService(server, plaintext);
     this.nodes = new v1.NodeService(server, plaintext);
+    this.bpf = new v1.BpfService(server, plaintext);
   }
 
   /**
@@ -52,7 +55,7 @@ export class Client {
   }
 
   close(): void {
-    for (const client of [this.vips, this.pools, this.stats, this.nodes]) client.close();
+    for (const client of [this.vips, this.pools, this.stats, this.nodes, this.bpf]) client.close();
   }
 
   #fault(error: ServiceError): CliError {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { addBpf } from './bpf.js';
+import { addBpf } from './bpf/index.js';
 import { addCreate } from './create.js';
 import { addDecap } from './decap.js';
 import { addDelete } from './delete.js';

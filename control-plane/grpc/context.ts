@@ -1,10 +1,11 @@
-import type { BalancerTables, Datapath } from '../../lb/index.js';
+import type { BalancerTables, BpfInspector, Datapath } from '../../lb/index.js';
 import type { NextHopStatus } from '../neighbours.js';
 import type { Log, Reconciler } from '../reconcile/reconciler.js';
 
 /** What of the datapath the API shows and moves. */
 export type ApiDatapath = Pick<Datapath, 'link' | 'workers' | 'restartWorker'> & {
   readonly tables: BalancerTables;
+  readonly inspector: BpfInspector;
 };
 
 /** What the handlers work on. */

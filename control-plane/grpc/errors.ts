@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Metadata, status } from '@grpc/grpc-js';
-import { assertNever, CodedError } from '../../lb/index.js';
+import { assertNever, CodedError, InspectorError, type InspectorFault } from '../../lb/index.js';
 import { ReconcileError, type ReconcileFault } from '../reconcile/reconciler.js';
 import { StateError, type StateFault } from '../state/faults.js';
 import { IdsError, type IdsFault } from '../state/ids.js';
@@ -13,7 +13,7 @@ export type ApiFault =
 
 export class ApiError extends CodedError<ApiFault> {}
 
-type ControlFault = StateFault | IdsFault | ReconcileFault | ApiFault;
+type ControlFault = StateFault | IdsFault | ReconcileFault | ApiFault | InspectorFault;
 
 /** gRPC status of every fault. */
 const STATUS: Readonly<Record<ControlFault['code'], status>> = {
@@ -31,6 +31,10 @@ const STATUS: Readonly<Record<ControlFault['code'], status>> = {
   RECONCILE_WRITE: status.INTERNAL,
   API_NODE: status.NOT_FOUND,
   API_WORKER: status.NOT_FOUND,
+  INSPECT_MAP: status.NOT_FOUND,
+  INSPECT_ENTRY: status.NOT_FOUND,
+  INSPECT_DATA: status.INVALID_ARGUMENT,
+  INSPECT_ERRNO: status.FAILED_PRECONDITION,
 };
 
 const ERROR_DOMAIN = 'waggle.v1';
@@ -47,6 +51,16 @@ function detailOf(fault: ControlFault, message: string): Detail {
       return { type: 'ResourceInfo', resourceType: typeOf('node'), resourceName: fault.name };
     case 'API_WORKER':
       return { type: 'ResourceInfo', resourceType: typeOf('worker'), resourceName: String(fault.worker) };
+    case 'INSPECT_MAP':
+    case 'INSPECT_ENTRY':
+      return { type: 'ResourceInfo', resourceType: typeOf('bpfMap'), resourceName: `maps/${fault.map}` };
+    case 'INSPECT_DATA':
+      return { type: 'BadRequest', fieldViolations: [{ field: fault.what, description: fault.reason }] };
+    case 'INSPECT_ERRNO':
+      return {
+        type: 'PreconditionFailure',
+        violations: [{ type: fault.errno, subject: `maps/${fault.map}`, description: message }],
+      };
     case 'STATE_ETAG':
       return {
         type: 'ErrorInfo',
@@ -98,6 +112,7 @@ export function refusalOf(error: unknown): Refusal {
     error instanceof StateError ||
     error instanceof IdsError ||
     error instanceof ReconcileError ||
+    error instanceof InspectorError ||
     error instanceof ApiError
   ) {
     const code = STATUS[error.fault.code];

@@ -1,18 +1,19 @@
 import { fileURLToPath } from 'node:url';
 import { type GrpcObject, loadPackageDefinition, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import type { ProtoGrpcType as BpfTypes } from './generated/bpf.js';
 import type { ProtoGrpcType as ControlTypes } from './generated/control.js';
 import type { ProtoGrpcType as ObserveTypes } from './generated/observe.js';
 
 /** The API as services and client constructors. */
 export interface Api {
-  readonly v1: ControlTypes['waggle']['v1'] & ObserveTypes['waggle']['v1'];
+  readonly v1: ControlTypes['waggle']['v1'] & ObserveTypes['waggle']['v1'] & BpfTypes['waggle']['v1'];
 }
 
 /** The protos lie beside control-plane/, in the sources and in dist/. */
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
-const FILES = ['waggle/v1/control.proto', 'waggle/v1/observe.proto'];
+const FILES = ['waggle/v1/control.proto', 'waggle/v1/observe.proto', 'waggle/v1/bpf.proto'];
 const INCLUDE_DIRS = [PROTO_FOLDER];
 
 /** Read the protos. Values are as the generated types have them: 64-bit numbers and enums as strings. */
@@ -28,7 +29,7 @@ export function loadApi(): Api {
   });
   const types: GrpcObject = loadPackageDefinition(definition);
   // The generated types describe the same protos: the build makes them from these very files.
-  return { v1: (types as unknown as ControlTypes & ObserveTypes).waggle.v1 };
+  return { v1: (types as unknown as ControlTypes & ObserveTypes & BpfTypes).waggle.v1 };
 }
 
 /** The protos as descriptors, for reflection: fields are named as the protos name them. */

@@ -66,6 +66,7 @@ describe('reflection', () => {
   it('lists the services', async () => {
     const { listServicesResponse } = await reflect({ listServices: '*' });
     expect(listServicesResponse?.service.map(({ name }) => name).sort()).toEqual([
+      'waggle.v1.BpfService',
       'waggle.v1.NodeService',
       'waggle.v1.PoolService',
       'waggle.v1.StatsService',

@@ -3,6 +3,7 @@ import { CodedError } from '../errors.js';
 import { AfPacketSockets, ringsBytes } from '../io/af-packet.js';
 import { SysError } from '../sys/libc.js';
 import { findLink, type LinkInfo } from '../sys/socket.js';
+import type { WorkerProgram } from '../worker/messages.js';
 import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
 import { type GuardedVip, HostStackGuard } from './host-stack.js';
 import { InterfaceClaim } from './interface-claim.js';
@@ -12,7 +13,7 @@ export interface AfPacketOptions {
   readonly arena: Arena;
   readonly link: LinkInfo;
   readonly workers: number;
-  readonly program: WebAssembly.Module;
+  readonly program: WorkerProgram;
   /** Frees what the maps hold in the name of a CPU whose thread died. */
   readonly recover: (cpu: number) => void;
   readonly log: PoolLog;
@@ -161,8 +162,9 @@ export class AfPacketEngine {
     await this.#parts.pool.kill(worker, 'killed on request');
   }
 
-  swapProgram(program: WebAssembly.Module): void {
-    this.#parts.pool.swapProgram(program);
+  /** @returns once no worker runs the program before */
+  swapProgram(program: WorkerProgram): Promise<void> {
+    return this.#parts.pool.swapProgram(program);
   }
 
   /** Idempotent. */

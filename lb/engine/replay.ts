@@ -2,7 +2,7 @@ import type { Executable } from '../bpf/engine/context.js';
 import { interpret } from '../bpf/engine/interpreter.js';
 import { decodeProgram } from '../bpf/isa/codec.js';
 import { compileProgram, instantiateProgram } from '../bpf/jit/compile.js';
-import type { BpfMap, MapHost, MapSpec } from '../bpf/maps/map.js';
+import type { BpfMap, MapSpec } from '../bpf/maps/map.js';
 import { type ArenaMap, ArenaMaps, mapBytes } from '../bpf/maps/registry.js';
 import { instantiateRuntime, type Runtime } from '../bpf/maps/runtime.js';
 import { Arena } from '../bpf/memory/arena.js';
@@ -67,7 +67,7 @@ export class Replay {
   /** The object's maps by name. */
   readonly maps: ReadonlyMap<string, BpfMap>;
   /** To create further maps beside them (inner maps of a map of maps). */
-  readonly host: MapHost;
+  readonly host: ArenaMaps;
   /** CPUs that programs see copies of per-CPU values for; the program runs on CPU 0. */
   readonly cpus: number;
   readonly #arena: Arena;

@@ -1,9 +1,15 @@
+/** A program and those that it can go on in by a tail call, by the numbers that slots of a PROG_ARRAY hold. */
+export interface WorkerProgram {
+  readonly entry: WebAssembly.Module;
+  readonly targets: readonly { readonly number: number; readonly module: WebAssembly.Module }[];
+}
+
 /** What the pool hands a worker when it starts it. */
 export interface WorkerData {
   readonly memory: WebAssembly.Memory;
   /** The worker's number, which is its CPU. */
   readonly cpu: number;
-  readonly program: WebAssembly.Module;
+  readonly program: WorkerProgram;
   readonly pump: WebAssembly.Module;
   readonly generation: number;
   /** Sockets, opened by the pool: they and the ring outlive the thread. */
@@ -16,7 +22,7 @@ export interface WorkerData {
 /** Pool → worker: run this program from the next batch on. */
 export interface SwapMessage {
   readonly kind: 'swap';
-  readonly program: WebAssembly.Module;
+  readonly program: WorkerProgram;
   readonly generation: number;
 }
 

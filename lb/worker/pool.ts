@@ -6,13 +6,20 @@ import {
   CPU_COMMAND,
   CPU_HEARTBEAT,
   CPU_PROGRAM_GENERATION,
+  CPU_PROGRAM_RUNNING,
   CPU_PUMP,
   CPU_STATE,
 } from '../bpf/memory/layout.js';
 import type { AfPacketSockets } from '../io/af-packet.js';
 import { CounterCells, type WorkerCounter } from './counters.js';
 import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from './layout.js';
-import { type IoFault, type SwapMessage, WORKER_STATE, type WorkerData } from './messages.js';
+import {
+  type IoFault,
+  type SwapMessage,
+  WORKER_STATE,
+  type WorkerData,
+  type WorkerProgram,
+} from './messages.js';
 import { pumpWasm } from './pump-wasm.gen.js';
 
 /** Something that happened to a worker, for the log. */
@@ -38,7 +45,7 @@ export interface WorkerPoolOptions {
   /** Opened by the caller, who closes them once the pool has stopped. */
   readonly sockets: Pick<AfPacketSockets, 'shape' | 'base' | 'workers'>;
   readonly ifindex: number;
-  readonly program: WebAssembly.Module;
+  readonly program: WorkerProgram;
   /** Frees what the maps hold in the name of a CPU whose thread died. */
   readonly recover: (cpu: number) => void;
   readonly log: PoolLog;
@@ -85,7 +92,7 @@ export class WorkerPool {
   readonly #pump: WebAssembly.Module;
   readonly #members: readonly Member[];
   readonly #words: Int32Array;
-  #program: WebAssembly.Module;
+  #program: WorkerProgram;
   #generation = 1;
   #isStopping = false;
   readonly #hangMs: number;
@@ -155,18 +162,24 @@ export class WorkerPool {
     }));
   }
 
-  /** Have every worker run another program from its next batch on. */
-  swapProgram(program: WebAssembly.Module): void {
+  /**
+   * Have every worker run another program from its next batch on.
+   * @returns once all that run do so: nothing of the program before is run any more. A worker that is being replaced
+   *   starts with the new one.
+   */
+  async swapProgram(program: WorkerProgram): Promise<void> {
     this.#program = program;
     this.#generation += 1;
+    const generation = this.#generation;
     for (const member of this.#members) {
-      member.thread?.postMessage({
-        kind: 'swap',
-        program,
-        generation: this.#generation,
-      } satisfies SwapMessage);
-      Atomics.store(this.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, this.#generation);
+      member.thread?.postMessage({ kind: 'swap', program, generation } satisfies SwapMessage);
+      Atomics.store(this.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, generation);
     }
+    const isOld = (member: Member) =>
+      this.#isRunning(member) &&
+      Atomics.load(this.#words, (member.block + CPU_PROGRAM_RUNNING) / 4) < generation;
+    while (!this.#isStopping && this.#members.some(isOld))
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 
   /** Kill a worker's thread where it stands; it is replaced as if it had died. */

@@ -6,6 +6,7 @@ import {
   CPU_COMMAND,
   CPU_HEARTBEAT,
   CPU_PROGRAM_GENERATION,
+  CPU_PROGRAM_RUNNING,
   CPU_STATE,
 } from '../bpf/memory/layout.js';
 import { isQueueFull, type SendFaultKind, sendFaultOf, WorkerIo } from '../io/worker-io.js';
@@ -16,7 +17,7 @@ import {
   COUNTER_SEND_TOO_LONG,
   COUNTER_WAKEUPS,
 } from './layout.js';
-import { type IoFault, WORKER_STATE, type WorkerData } from './messages.js';
+import { type IoFault, WORKER_STATE, type WorkerData, type WorkerProgram } from './messages.js';
 
 /** Frames of a round. Small enough that headers and frames stay in the cache from receiving to sending. */
 const BATCH_FRAMES = 64;
@@ -60,6 +61,10 @@ export class Worker {
   readonly #seenFaults = new Set<number>();
   #pump: Pump;
   #generation: number;
+  /** Numbers of the programs that tail calls can go to. */
+  #targets: readonly number[] = [];
+  /** Those of the program before, which slots may still name. */
+  #retired: readonly number[] = [];
   #statisticsMs = 0;
 
   /** @param onFault told of each error of the receiving socket, and once of each errno of sending */
@@ -72,15 +77,22 @@ export class Worker {
     this.#io = new WorkerIo({ ...data, block });
     this.#generation = data.generation;
     this.#pump = this.#instantiate(data.program);
+    this.#announce();
     this.#pump.prepare();
     this.#pump.recover();
     Atomics.store(this.#words, CPU_STATE / 4, WORKER_STATE.running);
   }
 
   /** Take a new program; the next batch runs it. */
-  swap(program: WebAssembly.Module, generation: number): void {
+  swap(program: WorkerProgram, generation: number): void {
     this.#pump = this.#instantiate(program);
     this.#generation = generation;
+    this.#announce();
+  }
+
+  /** From here on no batch runs the program before, and tail calls find what this one names. */
+  #announce(): void {
+    Atomics.store(this.#words, CPU_PROGRAM_RUNNING / 4, this.#generation);
   }
 
   /**
@@ -114,8 +126,14 @@ export class Worker {
     Atomics.store(this.#words, CPU_STATE / 4, WORKER_STATE.stopped);
   }
 
-  #instantiate(program: WebAssembly.Module): Pump {
-    const executable = instantiateProgram(program, this.#runtime);
+  #instantiate({ entry, targets }: WorkerProgram): Pump {
+    const { programs } = this.#runtime;
+    for (const number of this.#retired) programs.clear(number);
+    for (const { number, module } of targets) programs.set(number, instantiateProgram(module, this.#runtime));
+    // Slots of PROG_ARRAYs change when all workers know the new numbers: until then they lead to the old ones.
+    this.#retired = this.#targets;
+    this.#targets = targets.map(({ number }) => number);
+    const executable = instantiateProgram(entry, this.#runtime);
     const instance = new WebAssembly.Instance(this.#data.pump, {
       env: { ...this.#runtime.env },
       program: { run: executable.exports.run },

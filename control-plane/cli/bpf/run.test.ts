@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
-const MAIN = fileURLToPath(new URL('../../dist/control-plane/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../dist/control-plane/cli/main.js', import.meta.url));
 
 function run(input: string, ...flags: string[]) {
   return spawnSync(process.execPath, [MAIN, 'bpf', 'run', ...flags], {

@@ -1,11 +1,13 @@
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
-import { decodeProgram, ENGINES, type EngineName, Sandbox } from '../../lb/bpf/index.js';
-import { CliError, EXIT, usageError } from './faults.js';
+import { decodeProgram, ENGINES, type EngineName, Sandbox } from '../../../lb/bpf/index.js';
+import { usageError } from '../faults.js';
+import { bytesOf } from './hex.js';
+import { targetBtfOption } from './object.js';
+import { type RunObjectOptions, runObject } from './run-object.js';
 
-interface RunOptions {
-  readonly engine: EngineName;
+interface RunOptions extends RunObjectOptions {
   readonly memory: string;
   readonly jsonl: boolean;
   readonly verify: boolean;
@@ -15,16 +17,6 @@ interface RunOptions {
 interface RunRequest {
   readonly program: string;
   readonly memory: string;
-}
-
-/** Bytes of hexadecimal digits; white space between them does not count. */
-function bytesOf(what: string, hex: string): Uint8Array {
-  const digits = hex.replace(/\s/g, '');
-  if (digits.length % 2 !== 0 || /[^0-9a-fA-F]/.test(digits)) {
-    const start = `${digits.slice(0, 32)}${digits.length > 32 ? '…' : ''}`;
-    throw new CliError(EXIT.refused, `${what}: "${start}" is not an even number of hexadecimal digits`);
-  }
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
 function requestOf(line: string): RunRequest {
@@ -61,7 +53,7 @@ async function runLines(sandbox: Sandbox, engine: EngineName): Promise<void> {
   }
 }
 
-async function run({ engine, memory, jsonl, verify }: RunOptions): Promise<void> {
+async function runHex({ engine, memory, jsonl, verify }: RunOptions): Promise<void> {
   if (verify)
     throw usageError(
       'there is no verifier yet: --no-verify runs a program behind the structural check alone',
@@ -71,21 +63,44 @@ async function run({ engine, memory, jsonl, verify }: RunOptions): Promise<void>
   else console.log(runOne(sandbox, engine, { program: await text(process.stdin), memory }));
 }
 
-export function addBpf(program: Command): void {
-  program
-    .command('bpf')
-    .description('the eBPF runtime by itself')
+/** Add to the values that an option was given before. */
+export const several = (value: string, before: readonly string[]) => [...before, value];
+
+export function addRun(bpf: Command): void {
+  bpf
     .command('run')
     .description(
-      'run a program, hexadecimal on standard input, and print r0; r1 is the address of the memory, r2 its length',
+      'run a program over packets; without a file: hexadecimal on standard input, r1 is the address of the memory, r2 its length, and r0 is printed',
     )
+    .argument('[file]', 'object file')
     .addOption(new Option('--engine <name>', 'what runs it').choices(ENGINES).default('jit'))
-    .option('--memory <hex>', 'memory that the program works on', '')
+    .option('--program <name>', 'which program of the file, where it has several')
+    .option('--packet <hex>', 'a packet, from the Ethernet header on')
+    .option('--pcap <file>', 'packets of a capture (pcap or pcapng), at the time that each has')
+    .option('--out <file>', 'where to write the packets as the program left them (pcapng)')
+    .option('--json', 'one object a packet, a line each', false)
+    .option(
+      '--set <name=value>',
+      'a global variable before the start; may be given several times',
+      several,
+      [],
+    )
+    .option(
+      '--map <name=file>',
+      'entries of a map, as "map dump -o json" writes them; may be given several times',
+      several,
+      [],
+    )
+    .option('--show <map>', 'print the entries of a map at the end; may be given several times', several, [])
+    .addOption(targetBtfOption())
+    .option('--memory <hex>', 'without a file: memory that the program works on', '')
     .option(
       '--jsonl',
-      'one object a line in, {"program", "memory"}, one a line out, {"r0"} or {"error"}',
+      'without a file: one object a line in, {"program", "memory"}, one a line out, {"r0"} or {"error"}',
       false,
     )
     .option('--no-verify', 'the structural check alone')
-    .action((options: RunOptions) => run(options));
+    .action((file: string | undefined, options: RunOptions) =>
+      file === undefined ? runHex(options) : runObject(file, options),
+    );
 }
