@@ -77,7 +77,7 @@ async function startSwap(device: string): Promise<Running> {
   // As the datapath compiles its own.
   setFlagsFromString('--no-liftoff');
   setFlagsFromString('--no-wasm-lazy-compilation');
-  const program = new WebAssembly.Module(compileProgram(instructions, []).wasm);
+  const program = { entry: new WebAssembly.Module(compileProgram(instructions, []).wasm), targets: [] };
   const engine = await AfPacketEngine.start({ arena, link, workers, program, recover: () => {}, log });
   return { workers: () => engine.workers(), misses: () => 0n, stop: () => engine.stop() };
 }
