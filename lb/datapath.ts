@@ -9,7 +9,7 @@ import { type ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './bpf/map
 import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
-import type { ObjectSpec } from './bpf/object/spec.js';
+import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
 import { checkStructure } from './bpf/verifier/structural.js';
 import { AfPacketEngine } from './engine/af-packet.js';
 import { CodedError } from './errors.js';
@@ -54,12 +54,12 @@ const SPARE_MAPS_BYTES = 2 ** 20;
 
 interface Program {
   readonly object: ObjectSpec;
-  readonly code: Uint8Array;
+  readonly spec: ProgramSpec;
 }
 
 function programOf(object: ObjectSpec): Program {
-  const program = object.programs.find(({ name }) => name === BALANCER_PROGRAM);
-  if (program) return { object, code: program.code };
+  const spec = object.programs.find(({ name }) => name === BALANCER_PROGRAM);
+  if (spec) return { object, spec };
   throw new DatapathError(
     { code: 'DATAPATH_PROGRAM', program: BALANCER_PROGRAM },
     `the object has no program ${BALANCER_PROGRAM}; it has ${object.programs.map(({ name }) => name).join(', ') || 'none'}`,
@@ -82,10 +82,10 @@ interface Compiled {
 }
 
 /** Check and compile a program against the maps where they lie. */
-function compile({ object, code }: Program, maps: readonly ArenaMapInfo[]): Compiled {
+function compile({ object, spec }: Program, maps: readonly ArenaMapInfo[]): Compiled {
   const start = performance.now();
-  const instructions = decodeProgram(code);
-  checkStructure(instructions);
+  const instructions = decodeProgram(spec.code);
+  checkStructure(instructions, { programType: 'xdp', maps, poisoned: spec.poisoned ?? [] });
   const { wasm } = compileProgram(instructions, maps);
   const module = new WebAssembly.Module(wasm);
   const status = {

@@ -163,8 +163,8 @@ function prepare(
   runtime: Runtime,
 ): Executable {
   const instructions = decodeProgram(spec.code);
-  checkStructure(instructions);
   const infos = maps.map((map) => map.info);
+  checkStructure(instructions, { programType: spec.type, maps: infos, poisoned: spec.poisoned ?? [] });
   if (engine === 'interpreter') return interpret(instructions, { runtime, maps: infos });
   const { wasm } = compileProgram(instructions, infos);
   return instantiateProgram(new WebAssembly.Module(wasm), runtime);
