@@ -22,6 +22,7 @@ import { programsOf, readFile, readObject } from './object.js';
 export interface RunObjectOptions {
   readonly engine: EngineName;
   readonly program?: string;
+  readonly type?: keyof typeof PROGRAM_TYPES;
   readonly packet?: string;
   readonly pcap?: string;
   readonly out?: string;
@@ -31,6 +32,9 @@ export interface RunObjectOptions {
   readonly show: readonly string[];
   readonly targetBtf?: string;
 }
+
+/** Names of program types on the command line. */
+export const PROGRAM_TYPES = { xdp: 'xdp', tc: 'sched_cls' } as const;
 
 /** A packet to run on, and when it came. */
 export interface InputPacket {
@@ -109,10 +113,18 @@ export function prepare(
     ...(options.targetBtf === undefined ? {} : { targetBtf: options.targetBtf }),
   });
   const packets = packetsOf(options);
+  const found = programsOf(object, path, options.program);
+  const [chosen] = found;
+  if (chosen === undefined) throw new CliError(EXIT.refused, `${path}: there is no program in it`);
+  if (found.length > 1) {
+    const names = found.map(({ name }) => name).join(', ');
+    throw usageError(`--program says which: ${path} has ${names}`);
+  }
   let nowNs = 0n;
   const machine = Machine.create(object, {
     engine: options.engine,
     clock: () => nowNs,
+    ...(options.type === undefined ? {} : { types: { [chosen.name]: PROGRAM_TYPES[options.type] } }),
     ...(onStep === undefined ? {} : { onStep }),
   });
   const inspector = new BpfInspector({
@@ -121,13 +133,6 @@ export function prepare(
     btf: object.btf,
   });
   fillMaps(inspector, options.map);
-  const runnable = programsOf(object, path, options.program);
-  const [chosen] = runnable;
-  if (chosen === undefined) throw new CliError(EXIT.refused, `${path}: there is no program in it`);
-  if (runnable.length > 1) {
-    const names = runnable.map(({ name }) => name).join(', ');
-    throw usageError(`--program says which: ${path} has ${names}`);
-  }
   return {
     object,
     machine,

@@ -5,7 +5,7 @@ import { decodeProgram, ENGINES, type EngineName, Sandbox } from '../../../lb/bp
 import { usageError } from '../faults.js';
 import { bytesOf } from './hex.js';
 import { targetBtfOption } from './object.js';
-import { type RunObjectOptions, runObject } from './run-object.js';
+import { PROGRAM_TYPES, type RunObjectOptions, runObject } from './run-object.js';
 
 interface RunOptions extends RunObjectOptions {
   readonly memory: string;
@@ -75,6 +75,11 @@ export function addRun(bpf: Command): void {
     .argument('[file]', 'object file')
     .addOption(new Option('--engine <name>', 'what runs it').choices(ENGINES).default('jit'))
     .option('--program <name>', 'which program of the file, where it has several')
+    .addOption(
+      new Option('--type <type>', "what the program is, where its section's name does not say it").choices(
+        Object.keys(PROGRAM_TYPES),
+      ),
+    )
     .option('--packet <hex>', 'a packet, from the Ethernet header on')
     .option('--pcap <file>', 'packets of a capture (pcap or pcapng), at the time that each has')
     .option('--out <file>', 'where to write the packets as the program left them (pcapng)')

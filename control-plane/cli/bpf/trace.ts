@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { decodeProgram, namesOf, Trace } from '../../../lb/bpf/index.js';
 import { targetBtfOption } from './object.js';
 import { several } from './run.js';
-import { prepare, type RunObjectOptions } from './run-object.js';
+import { PROGRAM_TYPES, prepare, type RunObjectOptions } from './run-object.js';
 
 type TraceOptions = Omit<RunObjectOptions, 'engine' | 'out' | 'json' | 'show'>;
 
@@ -37,6 +37,11 @@ export function addTrace(bpf: Command): void {
     .description('run a program over a packet, and show what each instruction does')
     .argument('<file>', 'object file')
     .option('--program <name>', 'which program of the file, where it has several')
+    .addOption(
+      new Option('--type <type>', "what the program is, where its section's name does not say it").choices(
+        Object.keys(PROGRAM_TYPES),
+      ),
+    )
     .option('--packet <hex>', 'the packet, from the Ethernet header on')
     .option('--pcap <file>', 'packets of a capture (pcap or pcapng)')
     .addOption(

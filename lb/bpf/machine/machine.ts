@@ -136,6 +136,12 @@ export class Machine {
       );
     }
     const fault = { code: 'MACHINE_PROGRAM', program: name, programs: this.programs } as const;
+    const other = this.object.programs.find((spec) => spec.name === name);
+    if (other !== undefined) {
+      const what = other.type === 'unspec' ? 'a section that names no type' : `type ${other.type}`;
+      const message = `program ${name} is of ${what} (${other.section}); only xdp and sched_cls (TC) programs run here`;
+      throw new MachineError(fault, message);
+    }
     throw new MachineError(fault, `no program ${name} that can be run; there are ${named(this.programs)}`);
   }
 
