@@ -34,14 +34,14 @@ export class Random {
   }
 }
 
-const ALU_SIGNS = Object.values(ALU).map(({ sign }) => sign);
-const JUMP_SIGNS = Object.values(JUMP).map(({ sign }) => sign);
-const FETCHING = Object.entries(ATOMIC).flatMap(([name, { fetch, sign }]) =>
+export const ALU_SIGNS = Object.values(ALU).map(({ sign }) => sign);
+export const JUMP_SIGNS = Object.values(JUMP).map(({ sign }) => sign);
+export const FETCHING = Object.entries(ATOMIC).flatMap(([name, { fetch, sign }]) =>
   fetch === 'either' ? [{ name, sign }] : [],
 );
 
-const CORNERS = [0, 1, -1, 2, 7, 31, 32, 33, 63, 64, 255, 0x7fff, 0x7fffffff, -0x80000000] as const;
-const LONG_CORNERS = [
+export const CORNERS = [0, 1, -1, 2, 7, 31, 32, 33, 63, 64, 255, 0x7fff, 0x7fffffff, -0x80000000] as const;
+export const LONG_CORNERS = [
   '0x8000000000000000',
   '0x7fffffffffffffff',
   '0xffffffffffffffff',
@@ -257,6 +257,6 @@ function callee(random: Random, index: number): string[] {
 }
 
 /** Every register has a part in r0, and a place of its own in it. */
-function fold(registers: readonly number[]): string[] {
+export function fold(registers: readonly number[]): string[] {
   return registers.flatMap((register) => (register === 0 ? [] : ['r0 *= 31', `r0 ^= r${register}`]));
 }

@@ -1,5 +1,12 @@
-import { ALU, ATOMIC, JUMP } from '../../lb/bpf/isa/opcodes.js';
-import type { Random } from '../conformance/generate.js';
+import {
+  ALU_SIGNS,
+  CORNERS,
+  FETCHING,
+  fold,
+  JUMP_SIGNS,
+  LONG_CORNERS,
+  type Random,
+} from '../conformance/generate.js';
 
 /** Bytes of the packet that a generated program has made sure of. */
 export const PACKET_BYTES = 64;
@@ -12,19 +19,6 @@ export const VALUE_BYTES = 64;
 export const ARRAY_ENTRIES = 4;
 /** Keys of the hashes are this or less. */
 export const LAST_KEY = 7;
-
-const ALU_SIGNS = Object.values(ALU).map(({ sign }) => sign);
-const JUMP_SIGNS = Object.values(JUMP).map(({ sign }) => sign);
-const FETCHING = Object.entries(ATOMIC).flatMap(([name, { fetch, sign }]) =>
-  fetch === 'either' ? [{ name, sign }] : [],
-);
-const CORNERS = [0, 1, -1, 2, 7, 31, 32, 33, 63, 64, 255, 0x7fff, 0x7fffffff, -0x80000000] as const;
-const LONG_CORNERS = [
-  '0x8000000000000000',
-  '0x7fffffffffffffff',
-  '0xffffffffffffffff',
-  '0x100000000',
-] as const;
 
 /** Left to compute with. r6 is the context, r7 the packet, r9 a value of the array, r10 the stack. */
 const SCALARS = [0, 1, 2, 3, 4, 5, 8] as const;
@@ -434,9 +428,4 @@ class Generator {
   #pick<T>(items: readonly T[]): T {
     return this.#random.pick(items);
   }
-}
-
-/** Every register has a part in r0, and a place of its own in it. */
-function fold(registers: readonly number[]): string[] {
-  return registers.flatMap((register) => (register === 0 ? [] : ['r0 *= 31', `r0 ^= r${register}`]));
 }
