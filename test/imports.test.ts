@@ -79,6 +79,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'lb/errors',
     'lb/net/',
     'lb/bpf/maps/map',
+    'lb/bpf/maps/uapi',
     'lb/bpf/object/spec',
     'lb/bpf/isa/',
     'lb/bpf/engine/context',

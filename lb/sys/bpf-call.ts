@@ -14,7 +14,9 @@ export const BPF_COMMANDS = {
   BTF_LOAD: 18,
   MAP_LOOKUP_AND_DELETE_ELEM: 21,
   MAP_FREEZE: 22,
+  MAP_LOOKUP_BATCH: 24,
   MAP_UPDATE_BATCH: 26,
+  MAP_DELETE_BATCH: 27,
   LINK_CREATE: 28,
 } as const;
 export type BpfCommand = keyof typeof BPF_COMMANDS;

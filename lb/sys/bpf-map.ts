@@ -1,12 +1,31 @@
 import { readFileSync } from 'node:fs';
-import { type BpfMap, forEachByKey, MAP_TYPES, type MapHost, type MapSpec } from '../bpf/maps/map.js';
-import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow } from './bpf-call.js';
+import {
+  type Batch,
+  type BpfMap,
+  batchByKey,
+  forEachByKey,
+  MAP_TYPES,
+  type MapHost,
+  type MapSpec,
+} from '../bpf/maps/map.js';
+import { ENOENT, ENOSPC, ENOTSUPP } from '../bpf/maps/uapi.js';
+import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow, callError } from './bpf-call.js';
+import { LockTypes } from './bpf-lock-types.js';
 import { closeFd } from './syscall.js';
 
 const PER_CPU_TYPES: ReadonlySet<string> = new Set(['PERCPU_HASH', 'PERCPU_ARRAY', 'LRU_PERCPU_HASH']);
 const ELEMENT_ATTR_BYTES = 32;
 const CREATE_ATTR_BYTES = 72;
 const BATCH_ATTR_BYTES = 56;
+/** Types whose batches the kernel continues at a bucket, whose number has 4 bytes; the others at a key. */
+const HASH_TYPES: ReadonlySet<string> = new Set([
+  'HASH',
+  'PERCPU_HASH',
+  'LRU_HASH',
+  'LRU_PERCPU_HASH',
+  'HASH_OF_MAPS',
+]);
+const BUCKET_BYTES = 4;
 
 /**
  * CPUs that the kernel keeps per-CPU copies for, the highest number plus one.
@@ -47,9 +66,10 @@ export class KernelMap implements BpfMap {
     return this.#fd;
   }
 
-  lookup(key: Uint8Array): Uint8Array | undefined {
+  lookup(key: Uint8Array, flags = 0): Uint8Array | undefined {
     const value = new Uint8Array(this.valueBytes);
-    return bpfCall('MAP_LOOKUP_ELEM', this.#element(key, value)) < 0 ? undefined : value;
+    const attr = this.#element(key, value).u64(24, BigInt(flags));
+    return bpfCall('MAP_LOOKUP_ELEM', attr) < 0 ? undefined : value;
   }
 
   update(key: Uint8Array, value: Uint8Array, flags = 0): number {
@@ -87,16 +107,48 @@ export class KernelMap implements BpfMap {
     forEachByKey(this, visit);
   }
 
+  lookupBatch(count: number, from?: Uint8Array): Batch {
+    const { keySize, type } = this.spec;
+    const out = new Uint8Array(HASH_TYPES.has(type) ? BUCKET_BYTES : keySize);
+    // A bucket comes whole: the kernel says ENOSPC where it does not fit.
+    for (let room = count; ; room *= 2) {
+      const keys = new Uint8Array(room * keySize);
+      const values = new Uint8Array(room * this.valueBytes);
+      const attr = this.#batch(keys, room).pointer(8, out).pointer(24, values);
+      if (from !== undefined) attr.pointer(0, from);
+      const result = bpfCall('MAP_LOOKUP_BATCH', attr);
+      if (result === -ENOSPC) continue;
+      if (result === -ENOTSUPP) return batchByKey(this, count, from);
+      if (result < 0 && result !== -ENOENT)
+        throw callError('MAP_LOOKUP_BATCH', `map ${this.spec.name}`, -result);
+      const found = attr.getU32(32);
+      return {
+        count: found,
+        keys: keys.subarray(0, found * keySize),
+        values: values.subarray(0, found * this.valueBytes),
+        next: result === -ENOENT ? undefined : out,
+      };
+    }
+  }
+
+  deleteBatch(keys: Uint8Array, count: number): number {
+    const { keySize } = this.spec;
+    this.#check('keys', keys, count * keySize);
+    if (count === 0) return 0;
+    const result = bpfCall('MAP_DELETE_BATCH', this.#batch(keys, count));
+    if (result !== -ENOTSUPP) return result;
+    for (let i = 0; i < count; i++) {
+      const single = this.delete(keys.subarray(i * keySize, (i + 1) * keySize));
+      if (single !== 0) return single;
+    }
+    return 0;
+  }
+
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number {
     this.#check('keys', keys, count * this.spec.keySize);
     this.#check('values', values, count * this.valueBytes);
     if (count === 0) return 0;
-    const attr = new BpfAttr(BATCH_ATTR_BYTES)
-      .pointer(16, keys)
-      .pointer(24, values)
-      .u32(32, count)
-      .u32(36, this.#fd);
-    return bpfCall('MAP_UPDATE_BATCH', attr);
+    return bpfCall('MAP_UPDATE_BATCH', this.#batch(keys, count).pointer(24, values));
   }
 
   updateInner(key: Uint8Array, inner: BpfMap): number {
@@ -122,6 +174,10 @@ export class KernelMap implements BpfMap {
     // Types without keys want NULL.
     if (key.length > 0) attr.pointer(8, key);
     return value === undefined ? attr : attr.pointer(16, value);
+  }
+
+  #batch(keys: Uint8Array, count: number): BpfAttr {
+    return new BpfAttr(BATCH_ATTR_BYTES).pointer(16, keys).u32(32, count).u32(36, this.#fd);
   }
 
   #check(what: string, bytes: Uint8Array, wantBytes: number): void {
@@ -150,8 +206,10 @@ export class KernelMaps implements MapHost {
       .u64(64, BigInt(spec.mapExtra ?? 0));
     // The kernel copies the template's shape; the template itself is not needed after that.
     const template = spec.inner === undefined ? undefined : this.createMap(spec.inner);
+    const types = spec.lockOffset === undefined ? undefined : new LockTypes(spec);
     let map: KernelMap | undefined;
     try {
+      types?.describe(attr);
       if (template !== undefined) attr.u32(20, template.fd);
       map = new KernelMap(spec, bpfCallOrThrow('MAP_CREATE', attr, `map ${spec.name}`));
       if (spec.initial !== undefined) {
@@ -168,6 +226,7 @@ export class KernelMaps implements MapHost {
       throw error;
     } finally {
       template?.close();
+      types?.close();
     }
   }
 }

@@ -96,8 +96,8 @@ export function runHere(engine: 'interpreter' | 'jit', scenario: Scenario): Effe
     const instructions = assemble(text);
     checkStructure(instructions, { programType: type });
     if (engine === 'interpreter')
-      return { name, executable: interpret(instructions, { runtime, maps: infos }) };
-    const module = new WebAssembly.Module(compileProgram(instructions, infos).wasm);
+      return { name, executable: interpret(instructions, { runtime, maps: infos, type }) };
+    const module = new WebAssembly.Module(compileProgram(instructions, infos, { type }).wasm);
     return { name, executable: instantiateProgram(module, runtime) };
   });
   for (const [number, { executable }] of executables.entries()) runtime.programs.set(number + 1, executable);

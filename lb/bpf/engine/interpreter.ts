@@ -1,5 +1,5 @@
 import { packetOffset } from '../context/packet-load.js';
-import { helperById } from '../helpers/prototypes.js';
+import { bodyName, type HelperUser, helperById } from '../helpers/prototypes.js';
 import { FOR_EACH_MAP_ELEM, LOOP, LOOP_MAX, TAIL_CALL, TAIL_CALLS_MAX } from '../isa/builtins.js';
 import { swapBytes } from '../isa/fold.js';
 import type { Instruction, Of, Operand } from '../isa/instruction.js';
@@ -38,6 +38,8 @@ export interface InterpreterOptions {
   readonly runtime: Runtime;
   /** By the index that the program's map references have. */
   readonly maps: readonly ArenaMapInfo[];
+  /** The program's type, which decides between bodies of a helper; XDP unless given. */
+  readonly type?: HelperUser;
   /** Instructions after which a run is given up, those of programs that it tail-calls included. */
   readonly budget?: number;
   readonly onStep?: StepListener;
@@ -78,6 +80,7 @@ export function interpret(instructions: readonly Instruction[], options: Interpr
 class Interpreter {
   readonly #entry: InterpretedProgram;
   readonly #runtime: Runtime;
+  readonly #type: HelperUser;
   readonly #budget: number;
   readonly #onStep: StepListener | undefined;
   readonly #memory: ArenaAccess;
@@ -93,11 +96,12 @@ class Interpreter {
 
   constructor(
     entry: InterpretedProgram,
-    { runtime, budget = DEFAULT_BUDGET, onStep }: Omit<InterpreterOptions, 'maps'>,
+    { runtime, type = 'xdp', budget = DEFAULT_BUDGET, onStep }: Omit<InterpreterOptions, 'maps'>,
   ) {
     this.#entry = entry;
     this.#program = entry;
     this.#runtime = runtime;
+    this.#type = type;
     this.#budget = budget;
     this.#onStep = onStep;
     this.#memory = new ArenaAccess(runtime.env.memory.buffer);
@@ -292,7 +296,7 @@ class Interpreter {
     if (helper === undefined) throw unsupported(slot, `helper ${id}`, 'there is none of this number');
     if (helper.notOffered !== undefined)
       throw unsupported(slot, `helper ${helper.name}`, `not offered: ${helper.notOffered}`);
-    const body: HelperBody | undefined = this.#runtime.exports[helper.name];
+    const body: HelperBody | undefined = this.#runtime.exports[bodyName(helper, this.#type)];
     if (body === undefined)
       throw unsupported(slot, `helper ${helper.name}`, 'the runtime has no body for it');
     return u64(body(...this.#registers.slice(1, 1 + helper.args.length).map(s64)));

@@ -1,5 +1,6 @@
 import { assert } from '../../errors.js';
 import type { Executable } from '../engine/context.js';
+import type { HelperUser } from '../helpers/prototypes.js';
 import { TAIL_CALL } from '../isa/builtins.js';
 import { calledFunction, type Instruction } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
@@ -27,6 +28,8 @@ export interface CompiledProgram {
 export interface CompileOptions {
   /** Functions and locals have names in the module, for `formatWat`. */
   readonly names?: boolean;
+  /** The program's type, which decides between bodies of a helper; XDP unless given. */
+  readonly type?: HelperUser;
 }
 
 /**
@@ -43,7 +46,7 @@ export interface CompileOptions {
 export function compileProgram(
   instructions: readonly Instruction[],
   maps: readonly ArenaMapInfo[],
-  { names = false }: CompileOptions = {},
+  { names = false, type = 'xdp' }: CompileOptions = {},
 ): CompiledProgram {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', MEMORY_PAGES.initial, MEMORY_PAGES.maximum);
@@ -55,6 +58,7 @@ export function compileProgram(
   let dispatch: FunctionRef | undefined;
   const context: ModuleContext = {
     maps,
+    type,
     functionAt: (slot) => refs.get(slot)!,
     runtime: (name, signature) => module.importFunction('runtime', name, signature),
     cpu: () => module.importGlobal('env', 'cpu', 'i32'),

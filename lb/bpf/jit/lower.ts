@@ -1,5 +1,5 @@
 import { assert, assertNever } from '../../errors.js';
-import { helperById } from '../helpers/prototypes.js';
+import { bodyName, type HelperUser, helperById } from '../helpers/prototypes.js';
 import type { Instruction, Of, Operand } from '../isa/instruction.js';
 import type { AtomicName, JumpName } from '../isa/opcodes.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
@@ -19,6 +19,8 @@ import type { ValueType } from './wasm-opcodes.js';
 /** What the functions of one module share. */
 export interface ModuleContext {
   readonly maps: readonly ArenaMapInfo[];
+  /** The program's. */
+  readonly type: HelperUser;
   /** The function that starts at a slot. */
   functionAt(slot: number): FunctionRef;
   /** An export of the runtime, imported on demand. */
@@ -479,7 +481,8 @@ export class FunctionCode {
     if (!lowerHelper(this, prototype.name, state)) {
       for (let register = 1; register <= prototype.args.length; register++) this.pushRegister(register);
       const params = prototype.args.map(() => 'i64' as const);
-      this.w.call(this.module.runtime(prototype.name, { params, results: ['i64'] }));
+      const body = bodyName(prototype, this.module.type);
+      this.w.call(this.module.runtime(body, { params, results: ['i64'] }));
     }
     this.setRegister(0);
   }

@@ -56,7 +56,7 @@ export class LoadedProgram {
     const { poisoned = [] } = spec;
     checkStructure(instructions, { programType: type, maps: this.#maps, poisoned });
     verify?.(spec, { type, instructions, maps: maps.map((map) => map.spec) });
-    this.wasm = engine === 'jit' ? compileProgram(instructions, this.#maps).wasm : undefined;
+    this.wasm = engine === 'jit' ? compileProgram(instructions, this.#maps, { type }).wasm : undefined;
     this.#code = this.wasm === undefined ? instructions : new WebAssembly.Module(this.wasm);
   }
 
@@ -66,7 +66,12 @@ export class LoadedProgram {
     const executable =
       code instanceof WebAssembly.Module
         ? instantiateProgram(code, runtime)
-        : interpret(code, { runtime, maps: this.#maps, ...(onStep === undefined ? {} : { onStep }) });
+        : interpret(code, {
+            runtime,
+            maps: this.#maps,
+            type: this.type,
+            ...(onStep === undefined ? {} : { onStep }),
+          });
     runtime.programs.set(this.number, executable);
     return executable;
   }

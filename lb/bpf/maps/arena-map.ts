@@ -1,19 +1,7 @@
 import type { Arena } from '../memory/arena.js';
-import {
-  CPU_SCRATCH,
-  CPU_SCRATCH_BYTES,
-  ELEMENT_HOLDER,
-  ELEMENT_KEY,
-  ELEMENT_LINKED,
-  ELEMENT_REFERENCED,
-  HASH_ELEMENTS,
-  HASH_STRIDE,
-  HASH_TOTAL,
-  HASH_VALUE,
-  MAP_FROZEN,
-  MAP_FROZEN_SYSCALLS,
-} from '../memory/layout.js';
-import { BPF_ANY, type BpfMap, ERRNO, forEachByKey, type MapSpec } from './map.js';
+import { CPU_SCRATCH, CPU_SCRATCH_BYTES, MAP_FROZEN, MAP_FROZEN_SYSCALLS } from '../memory/layout.js';
+import { ElementWalk, isHashType } from './element-walk.js';
+import { type Batch, BPF_ANY, type BpfMap, batchByKey, ERRNO, forEachByKey, type MapSpec } from './map.js';
 import { type ArenaMapType, MapError } from './plan.js';
 import { type ReferenceCheck, type References, referenceCheck } from './references.js';
 import type { Runtime } from './runtime.js';
@@ -35,10 +23,12 @@ export interface ArenaMapInfo {
   readonly cpus: number;
   /** From one element's value to the next (array types). */
   readonly valueStride: number;
-  /** Element 0's value (array types), CPU 0's copy of it. */
+  /** Element 0's value (array types), CPU 0's copy of it; where the copies are (per-CPU hashes). */
   readonly data: number;
   /** From one CPU's copies to the next CPU's. */
   readonly cpuStride: number;
+  /** Offset of the bpf_spin_lock in a value. */
+  readonly lockOffset?: number;
   /** Shape of the maps in a map-in-map. */
   readonly inner?: ArenaMapInfo;
   /** The value of a map that is frozen and read-only: a copy of what will always be there. */
@@ -55,11 +45,8 @@ export interface ArenaMapHost {
   release(map: ArenaMap): void;
 }
 
-/** The byte that lookups set, in the word that begins with it. */
-const REFERENCED_MASK = 0xff;
-
 const align8 = (bytes: number) => (bytes + 7) & ~7;
-const mapIdOf = (value: Uint8Array) => new DataView(value.buffer, value.byteOffset, 4).getUint32(0, true);
+const u32Of = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
 
 /**
  * A map in the arena, with the semantics of bpf() in every operation. Arguments go through the map's own
@@ -80,8 +67,8 @@ export class ArenaMap implements BpfMap {
   readonly #value: number;
   /** How values are checked that name something outside of the maps. */
   readonly #check: ReferenceCheck | undefined;
-  /** Inner maps by slot, which keep them alive. */
-  readonly #slots = new Map<number, ArenaMap>();
+  /** Inner maps by key, which keep them alive. */
+  readonly #slots = new Map<string, ArenaMap>();
   #references = 1;
   #open = true;
 
@@ -97,17 +84,18 @@ export class ArenaMap implements BpfMap {
     this.#value = staging + 2 * align8(info.keySize);
   }
 
-  lookup(key: Uint8Array): Uint8Array | undefined {
+  lookup(key: Uint8Array, flags: number = BPF_ANY): Uint8Array | undefined {
     this.#stage('key', key, this.info.keySize, this.#key);
     const { arena, runtime } = this.#host;
-    if (runtime.exports.map_lookup(this.info.descriptor, this.#key, this.#value) !== 0) return undefined;
+    if (runtime.exports.map_lookup(this.info.descriptor, this.#key, this.#value, flags) !== 0)
+      return undefined;
     return Uint8Array.from(arena.u8.subarray(this.#value, this.#value + this.valueBytes));
   }
 
   update(key: Uint8Array, value: Uint8Array, flags: number = BPF_ANY): number {
     this.#stage('key', key, this.info.keySize, this.#key);
     this.#stage('value', value, this.valueBytes, this.#value);
-    if (this.info.inner !== undefined) return this.#setSlot(this.#host.get(mapIdOf(value)), flags);
+    if (this.info.inner !== undefined) return this.#setSlot(key, this.#host.get(u32Of(value)), flags);
     return this.#check === undefined ? this.#write(flags) : this.#writeReference(this.#check, flags);
   }
 
@@ -128,7 +116,7 @@ export class ArenaMap implements BpfMap {
   delete(key: Uint8Array): number {
     this.#stage('key', key, this.info.keySize, this.#key);
     const result = this.#host.runtime.exports.map_delete(this.info.descriptor, this.#key);
-    if (result === 0 && this.info.inner !== undefined) this.#clearSlot(mapIdOf(key));
+    if (result === 0 && this.info.inner !== undefined) this.#clearSlot(String(key));
     return result;
   }
 
@@ -142,30 +130,48 @@ export class ArenaMap implements BpfMap {
   }
 
   forEach(visit: (key: Uint8Array, value: Uint8Array) => void): void {
-    if (this.info.type === 'HASH' || this.info.type === 'LRU_HASH') this.#forEachElement(visit);
-    else forEachByKey(this, visit);
+    this.#checkOpen();
+    if (!isHashType(this.info.type)) {
+      forEachByKey(this, visit);
+      return;
+    }
+    const walk = new ElementWalk(this.#host.arena, this.info);
+    const key = new Uint8Array(this.info.keySize);
+    const value = new Uint8Array(this.valueBytes);
+    while (walk.next(key, value)) visit(key, value);
   }
 
-  /** Along the elements and not the chains: one reading of the memory in order, without a lock. */
-  #forEachElement(visit: (key: Uint8Array, value: Uint8Array) => void): void {
+  lookupBatch(count: number, from?: Uint8Array): Batch {
     this.#checkOpen();
-    const { u8, u32 } = this.#host.arena;
-    const { descriptor, keySize, valueSize } = this.info;
-    const word = (offset: number) => u32[(descriptor + offset) >>> 2]!;
-    const stride = word(HASH_STRIDE);
-    const valueAt = word(HASH_VALUE);
-    const key = new Uint8Array(keySize);
-    const value = new Uint8Array(valueSize);
-    const end = word(HASH_ELEMENTS) + word(HASH_TOTAL) * stride;
-    for (let element = word(HASH_ELEMENTS); element < end; element += stride) {
-      if (u8[element + ELEMENT_HOLDER] !== ELEMENT_LINKED) continue;
-      // Holder and generation are in one word: an element that was filled anew meanwhile is a torn copy.
-      const before = Atomics.load(u32, (element + ELEMENT_REFERENCED) >>> 2) & ~REFERENCED_MASK;
-      for (let i = 0; i < keySize; i++) key[i] = u8[element + ELEMENT_KEY + i]!;
-      for (let i = 0; i < valueSize; i++) value[i] = u8[element + valueAt + i]!;
-      const after = Atomics.load(u32, (element + ELEMENT_REFERENCED) >>> 2) & ~REFERENCED_MASK;
-      if (before === after) visit(key, value);
+    const { keySize, type } = this.info;
+    if (!isHashType(type)) return batchByKey(this, count, from);
+    // The number of an element, which tells more than a key that may be gone.
+    if (from !== undefined) this.#checkLength('from', from, 4);
+    const walk = new ElementWalk(this.#host.arena, this.info, from === undefined ? 0 : u32Of(from));
+    const keys = new Uint8Array(count * keySize);
+    const values = new Uint8Array(count * this.valueBytes);
+    let found = 0;
+    for (; found < count; found++) {
+      const key = keys.subarray(found * keySize, (found + 1) * keySize);
+      if (!walk.next(key, values.subarray(found * this.valueBytes, (found + 1) * this.valueBytes))) break;
     }
+    const next = found < count ? undefined : new Uint8Array(Uint32Array.of(walk.index).buffer);
+    return {
+      count: found,
+      keys: keys.subarray(0, found * keySize),
+      values: values.subarray(0, found * this.valueBytes),
+      next,
+    };
+  }
+
+  deleteBatch(keys: Uint8Array, count: number): number {
+    const { keySize } = this.info;
+    this.#checkLength('keys', keys, count * keySize);
+    for (let i = 0; i < count; i++) {
+      const result = this.delete(keys.subarray(i * keySize, (i + 1) * keySize));
+      if (result !== 0) return result;
+    }
+    return 0;
   }
 
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number {
@@ -209,7 +215,7 @@ export class ArenaMap implements BpfMap {
         `map ${inner.spec.name} is not in the same arena as ${this.spec.name}`,
       );
     }
-    return this.#setSlot(inner, BPF_ANY);
+    return this.#setSlot(key, inner, BPF_ANY);
   }
 
   /** From now on update and delete give -EPERM (BPF_MAP_FREEZE); programs still write unless BPF_F_RDONLY_PROG. */
@@ -258,24 +264,26 @@ export class ArenaMap implements BpfMap {
     return this.#write(BPF_ANY);
   }
 
-  /** The staged key's slot; the order of the refusals is the kernel's. */
-  #setSlot(inner: ArenaMap | undefined, flags: number): number {
+  /** Point the staged key at a map; the order of the refusals is the kernel's. */
+  #setSlot(key: Uint8Array, inner: ArenaMap | undefined, flags: number): number {
     const { arena } = this.#host;
-    const slot = arena.u32[this.#key >>> 2]!;
-    if (flags !== BPF_ANY) return -ERRNO.EINVAL;
-    if (slot >= this.info.maxEntries) return -ERRNO.E2BIG;
+    if (this.info.type === 'ARRAY_OF_MAPS') {
+      if (flags !== BPF_ANY) return -ERRNO.EINVAL;
+      if (u32Of(key) >= this.info.maxEntries) return -ERRNO.E2BIG;
+    }
     if (inner === undefined) return -ERRNO.EBADF;
     if (!sameShape(this.info.inner, inner.info)) return -ERRNO.EINVAL;
     arena.u32[this.#value >>> 2] = inner.info.descriptor;
     const result = this.#write(flags);
     if (result !== 0) return result;
     inner.#references++;
+    const slot = String(key);
     this.#clearSlot(slot);
     this.#slots.set(slot, inner);
     return 0;
   }
 
-  #clearSlot(slot: number): void {
+  #clearSlot(slot: string): void {
     const inner = this.#slots.get(slot);
     this.#slots.delete(slot);
     if (inner !== undefined) inner.#unreference();
@@ -313,13 +321,14 @@ const SIZED_TYPES: ReadonlySet<string> = new Set(['ARRAY', 'PERCPU_ARRAY', 'XSKM
 /** May the map stand where the template says? (The kernel's bpf_map_meta_equal and array_map_meta_equal.) */
 function sameShape(template: ArenaMapInfo | undefined, map: ArenaMapInfo): boolean {
   if (template === undefined) return false;
-  const { type, keySize, valueSize, flags, maxEntries } = template;
+  const { type, keySize, valueSize, flags, maxEntries, lockOffset } = template;
   const sameEntries = !SIZED_TYPES.has(type) || map.maxEntries === maxEntries;
   return (
     map.type === type &&
     map.keySize === keySize &&
     map.valueSize === valueSize &&
     map.flags === flags &&
+    map.lockOffset === lockOffset &&
     sameEntries
   );
 }

@@ -19,6 +19,7 @@ import {
   ELEMENT_NEXT,
   HASH_AREAS,
   HASH_BUCKETS,
+  HASH_CPUS,
   HASH_ELEMENTS,
   HASH_MASK,
   HASH_STRIDE,
@@ -26,7 +27,7 @@ import {
 } from '../memory/layout.js';
 import type { ArenaMapInfo } from './arena-map.js';
 
-/** Where the elements of a HASH or LRU_HASH are. They add up to `total` where there is no fault. */
+/** Where the elements of a hash of any kind are. They add up to `total` where there is no fault. */
 export interface HashAudit {
   readonly total: number;
   /** In a chain: entries of the map. */
@@ -70,7 +71,7 @@ class Audit {
     this.#stride = this.#word(info.descriptor + HASH_STRIDE);
     this.#elements = this.#word(info.descriptor + HASH_ELEMENTS);
     this.#total = this.#word(info.descriptor + HASH_TOTAL);
-    this.#cpus = (this.#total - info.maxEntries) / AREA_RING_SLOTS;
+    this.#cpus = this.#word(info.descriptor + HASH_CPUS);
   }
 
   walkChains(): void {

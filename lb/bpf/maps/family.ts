@@ -28,6 +28,8 @@ export interface MapFamily {
   readonly perCpu?: true;
   /** Values are inner maps, and `spec.inner` says of what shape. */
   readonly mapInMap?: true;
+  /** A value may have a bpf_spin_lock. */
+  readonly lockable?: true;
   /**
    * The kernel's alloc_check of the type, but for flags and maxEntries ≥ 1.
    * @throws MapError MAP_SPEC by `specError`
@@ -45,6 +47,9 @@ export const ACCESS_FLAGS = MAP_FLAGS.BPF_F_RDONLY_PROG | MAP_FLAGS.BPF_F_WRONLY
 /** Biggest kmalloc of the kernel, bytes: 4 MiB. */
 export const KMALLOC_MAX_BYTES = 4 * 1024 * 1024;
 
+/** The kernel's PCPU_MIN_UNIT_SIZE: one CPU's copy of one value. */
+const PERCPU_VALUE_MAX_BYTES = 32768;
+
 /** Round up to a multiple of `unit`. */
 export const align = (bytes: number, unit: number) => Math.ceil(bytes / unit) * unit;
 
@@ -56,4 +61,11 @@ export function checkKeySize(spec: MapSpec, bytes: number, rule: string): void {
 /** @throws MapError MAP_SPEC */
 export function checkHasValue(spec: MapSpec): void {
   if (spec.valueSize === 0) throw specError(spec, 'valueSize', 0, 'a value has at least one byte');
+}
+
+/** @throws MapError MAP_SPEC */
+export function checkPerCpuValue(spec: MapSpec): void {
+  if (align(spec.valueSize, 8) <= PERCPU_VALUE_MAX_BYTES) return;
+  const rule = `a CPU's copy has at most ${PERCPU_VALUE_MAX_BYTES} bytes`;
+  throw specError(spec, 'valueSize', spec.valueSize, rule, 'E2BIG');
 }

@@ -44,8 +44,9 @@ export type SpecField =
   | 'flags'
   | 'mapExtra'
   | 'inner'
-  | 'initial';
-export type SpecErrno = 'EINVAL' | 'E2BIG' | 'ENOTSUPP';
+  | 'initial'
+  | 'lockOffset';
+export type SpecErrno = 'EINVAL' | 'E2BIG' | 'ENOTSUPP' | 'EOPNOTSUPP' | 'EACCES';
 
 export class MapError extends CodedError<MapFault> {}
 

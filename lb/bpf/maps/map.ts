@@ -2,8 +2,12 @@ import {
   BPF_MAP_TYPE_ARRAY,
   BPF_MAP_TYPE_ARRAY_OF_MAPS,
   BPF_MAP_TYPE_HASH,
+  BPF_MAP_TYPE_HASH_OF_MAPS,
+  BPF_MAP_TYPE_LPM_TRIE,
   BPF_MAP_TYPE_LRU_HASH,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
   BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_MAP_TYPE_PERCPU_HASH,
   E2BIG,
   EBADF,
   EBUSY,
@@ -11,10 +15,11 @@ import {
   EINVAL,
   ENOENT,
   ENOMEM,
+  ENOSPC,
   EPERM,
 } from './uapi.js';
 
-export { BPF_ANY, BPF_EXIST, BPF_NOEXIST } from './uapi.js';
+export { BPF_ANY, BPF_EXIST, BPF_F_LOCK, BPF_NOEXIST } from './uapi.js';
 
 /** Map types by number (enum bpf_map_type, uapi/linux/bpf.h): all that an object may ask for; a host refuses by name those it has not. */
 export const MAP_TYPES = {
@@ -22,15 +27,15 @@ export const MAP_TYPES = {
   ARRAY: BPF_MAP_TYPE_ARRAY,
   PROG_ARRAY: 3,
   PERF_EVENT_ARRAY: 4,
-  PERCPU_HASH: 5,
+  PERCPU_HASH: BPF_MAP_TYPE_PERCPU_HASH,
   PERCPU_ARRAY: BPF_MAP_TYPE_PERCPU_ARRAY,
   STACK_TRACE: 7,
   CGROUP_ARRAY: 8,
   LRU_HASH: BPF_MAP_TYPE_LRU_HASH,
-  LRU_PERCPU_HASH: 10,
-  LPM_TRIE: 11,
+  LRU_PERCPU_HASH: BPF_MAP_TYPE_LRU_PERCPU_HASH,
+  LPM_TRIE: BPF_MAP_TYPE_LPM_TRIE,
   ARRAY_OF_MAPS: BPF_MAP_TYPE_ARRAY_OF_MAPS,
-  HASH_OF_MAPS: 13,
+  HASH_OF_MAPS: BPF_MAP_TYPE_HASH_OF_MAPS,
   DEVMAP: 14,
   SOCKMAP: 15,
   CPUMAP: 16,
@@ -68,7 +73,7 @@ export const MAP_FLAGS = {
 } as const;
 
 /** The kernel's errno that map operations return, negated. */
-export const ERRNO = { EPERM, ENOENT, E2BIG, EBADF, ENOMEM, EBUSY, EEXIST, EINVAL } as const;
+export const ERRNO = { EPERM, ENOENT, E2BIG, EBADF, ENOMEM, EBUSY, EEXIST, EINVAL, ENOSPC } as const;
 
 /** What an object file says of a map; plain data, the same bytes give the same spec. */
 export interface MapSpec {
@@ -115,11 +120,18 @@ export interface BpfMap {
   readonly cpus: number;
   /** Length of what `lookup` returns and `update` takes, bytes. */
   readonly valueBytes: number;
-  /** A copy of the value, or undefined where there is none. */
-  lookup(key: Uint8Array): Uint8Array | undefined;
+  /**
+   * A copy of the value, or undefined where there is none; its bpf_spin_lock is 0 there.
+   * @param flags BPF_F_LOCK: of a moment when nobody held the lock; undefined where values have none
+   */
+  lookup(key: Uint8Array, flags?: number): Uint8Array | undefined;
+  /** @param flags BPF_ANY, BPF_NOEXIST or BPF_EXIST, with BPF_F_LOCK where values have a bpf_spin_lock */
   update(key: Uint8Array, value: Uint8Array, flags?: number): number;
   delete(key: Uint8Array): number;
-  /** The value, which is then gone: of a QUEUE or STACK (whose key has no byte) the next one. */
+  /**
+   * The value, which is then gone: of a key of a hash, or of a QUEUE or STACK (whose key has no byte) the next one.
+   * Undefined also for the other types.
+   */
   lookupAndDelete(key: Uint8Array): Uint8Array | undefined;
   /** BLOOM_FILTER: false where the value was certainly never pushed (by `update` with a key of no byte). */
   contains(value: Uint8Array): boolean;
@@ -130,11 +142,27 @@ export interface BpfMap {
    * Key and value are valid during the call of `visit` only.
    */
   forEach(visit: (key: Uint8Array, value: Uint8Array) => void): void;
+  /**
+   * Some entries at once, about `count` of them, while others may change the map.
+   * @param from `next` of the batch before; from the start unless given
+   */
+  lookupBatch(count: number, from?: Uint8Array): Batch;
+  /** Delete `count` keys laid end to end; stops at the first fault and returns it. */
+  deleteBatch(keys: Uint8Array, count: number): number;
   /** `count` keys and values laid end to end; stops at the first fault and returns it. */
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number;
   /** ARRAY_OF_MAPS and HASH_OF_MAPS: point `key` at a map of the same host. */
   updateInner(key: Uint8Array, inner: BpfMap): number;
   close(): void;
+}
+
+/** Entries of a map: keys and values laid end to end. */
+export interface Batch {
+  readonly count: number;
+  readonly keys: Uint8Array;
+  readonly values: Uint8Array;
+  /** Where the next batch begins, in the map's own way; undefined after the last entry. */
+  readonly next: Uint8Array | undefined;
 }
 
 /** Where maps live: the arena or the kernel. */
@@ -150,4 +178,30 @@ export function forEachByKey(map: BpfMap, visit: (key: Uint8Array, value: Uint8A
     const value = map.lookup(key);
     if (value !== undefined) visit(key, value);
   }
+}
+
+/** `lookupBatch` by the other operations: a batch goes on after the last key of the one before. */
+export function batchByKey(map: BpfMap, count: number, from?: Uint8Array): Batch {
+  const { keySize } = map.spec;
+  const keys = new Uint8Array(count * keySize);
+  const values = new Uint8Array(count * map.valueBytes);
+  let found = 0;
+  let key = map.nextKey(from);
+  let last = from;
+  while (key !== undefined && found < count) {
+    const value = map.lookup(key);
+    if (value !== undefined) {
+      keys.set(key, found * keySize);
+      values.set(value, found * map.valueBytes);
+      found++;
+    }
+    last = key;
+    key = map.nextKey(key);
+  }
+  return {
+    count: found,
+    keys: keys.subarray(0, found * keySize),
+    values: values.subarray(0, found * map.valueBytes),
+    next: key === undefined ? undefined : last,
+  };
 }

@@ -1,9 +1,15 @@
-import { ACCESS_FLAGS, align, type Body, checkHasValue, checkKeySize, type MapFamily } from './family.js';
+import {
+  ACCESS_FLAGS,
+  align,
+  type Body,
+  checkHasValue,
+  checkKeySize,
+  checkPerCpuValue,
+  type MapFamily,
+} from './family.js';
 import { specError } from './fault.js';
 import { MAP_FLAGS, type MapSpec } from './map.js';
 
-/** The kernel's PCPU_MIN_UNIT_SIZE: one CPU's copy of one value of a PERCPU_ARRAY. */
-const PERCPU_VALUE_MAX_BYTES = 32768;
 const INT_MAX = 0x7fffffff;
 
 /** @throws MapError MAP_SPEC */
@@ -12,13 +18,6 @@ function checkArray(spec: MapSpec): void {
   checkKeySize(spec, 4, 'the key of an array is a u32');
   const { valueSize } = spec;
   if (valueSize > INT_MAX) throw specError(spec, 'valueSize', valueSize, 'it is at most 2^31 - 1', 'E2BIG');
-}
-
-function checkPercpuArray(spec: MapSpec): void {
-  checkArray(spec);
-  if (align(spec.valueSize, 8) <= PERCPU_VALUE_MAX_BYTES) return;
-  const rule = `a CPU's copy has at most ${PERCPU_VALUE_MAX_BYTES} bytes`;
-  throw specError(spec, 'valueSize', spec.valueSize, rule, 'E2BIG');
 }
 
 /** Values end to end, for each of `copies`. */
@@ -32,6 +31,7 @@ export function planValues(spec: MapSpec, copies: number, data: number): Body {
 
 export const ARRAY: MapFamily = {
   flags: ACCESS_FLAGS | MAP_FLAGS.BPF_F_NUMA_NODE | MAP_FLAGS.BPF_F_MMAPABLE | MAP_FLAGS.BPF_F_INNER_MAP,
+  lockable: true,
   check: checkArray,
   plan: (spec, _, start) => planValues(spec, 1, start),
 };
@@ -39,7 +39,10 @@ export const ARRAY: MapFamily = {
 export const PERCPU_ARRAY: MapFamily = {
   flags: ACCESS_FLAGS,
   perCpu: true,
-  check: checkPercpuArray,
+  check(spec) {
+    checkArray(spec);
+    checkPerCpuValue(spec);
+  },
   plan: planValues,
 };
 

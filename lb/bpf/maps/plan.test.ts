@@ -10,6 +10,10 @@ const ARRAY: MapSpec = { name: 'a', type: 'ARRAY', keySize: 4, valueSize: 8, max
 const PERCPU: MapSpec = { ...ARRAY, type: 'PERCPU_ARRAY' };
 const HASH: MapSpec = { ...ARRAY, type: 'HASH' };
 const LRU: MapSpec = { ...ARRAY, type: 'LRU_HASH' };
+const PERCPU_HASH: MapSpec = { ...ARRAY, type: 'PERCPU_HASH' };
+const LRU_PERCPU: MapSpec = { ...ARRAY, type: 'LRU_PERCPU_HASH' };
+const LPM: MapSpec = { ...ARRAY, type: 'LPM_TRIE', keySize: 8, flags: 1 };
+const HASH_OUTER: MapSpec = { ...ARRAY, type: 'HASH_OF_MAPS', keySize: 6, valueSize: 4, inner: HASH };
 const OUTER: MapSpec = { ...ARRAY, type: 'ARRAY_OF_MAPS', valueSize: 4, inner: ARRAY };
 
 const MIB = 2 ** 20;
@@ -19,7 +23,7 @@ interface Refusal {
   readonly rule: string;
   readonly spec: MapSpec;
   readonly field: string;
-  readonly errno: 'EINVAL' | 'E2BIG';
+  readonly errno: 'EINVAL' | 'E2BIG' | 'ENOTSUPP' | 'EOPNOTSUPP' | 'EACCES';
 }
 
 const REFUSED: readonly Refusal[] = [
@@ -65,6 +69,72 @@ const REFUSED: readonly Refusal[] = [
     field: 'flags',
     errno: 'EINVAL',
   },
+  { rule: 'LRU: NO_PREALLOC', spec: { ...LRU, flags: 1 }, field: 'flags', errno: 'ENOTSUPP' },
+  {
+    rule: 'LRU: NO_COMMON_LRU on a NUMA node',
+    spec: { ...LRU, flags: 6 },
+    field: 'flags',
+    errno: 'EINVAL',
+  },
+  {
+    rule: 'hash per CPU: value over 32 KiB',
+    spec: { ...PERCPU_HASH, valueSize: 32_769 },
+    field: 'valueSize',
+    errno: 'E2BIG',
+  },
+  { rule: 'hash per CPU: NUMA node', spec: { ...PERCPU_HASH, flags: 4 }, field: 'flags', errno: 'EINVAL' },
+  {
+    rule: 'hash per CPU: NO_COMMON_LRU',
+    spec: { ...PERCPU_HASH, flags: 2 },
+    field: 'flags',
+    errno: 'EINVAL',
+  },
+  { rule: 'hash per CPU: no key', spec: { ...PERCPU_HASH, keySize: 0 }, field: 'keySize', errno: 'EINVAL' },
+  {
+    rule: 'LRU per CPU: NO_PREALLOC',
+    spec: { ...LRU_PERCPU, flags: 1 },
+    field: 'flags',
+    errno: 'ENOTSUPP',
+  },
+  { rule: 'LRU per CPU: NUMA node', spec: { ...LRU_PERCPU, flags: 4 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'trie: preallocated', spec: { ...LPM, flags: 0 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'trie: ZERO_SEED', spec: { ...LPM, flags: 65 }, field: 'flags', errno: 'EINVAL' },
+  { rule: 'trie: no prefix', spec: { ...LPM, keySize: 4 }, field: 'keySize', errno: 'EINVAL' },
+  { rule: 'trie: prefix of 257', spec: { ...LPM, keySize: 261 }, field: 'keySize', errno: 'EINVAL' },
+  { rule: 'trie: no value', spec: { ...LPM, valueSize: 0 }, field: 'valueSize', errno: 'EINVAL' },
+  {
+    rule: 'trie: value over 4 MiB',
+    spec: { ...LPM, valueSize: 4 * MIB - 279 },
+    field: 'valueSize',
+    errno: 'EINVAL',
+  },
+  {
+    rule: 'hash of maps: value of 8',
+    spec: { ...HASH_OUTER, valueSize: 8 },
+    field: 'valueSize',
+    errno: 'EINVAL',
+  },
+  { rule: 'hash of maps: no key', spec: { ...HASH_OUTER, keySize: 0 }, field: 'keySize', errno: 'EINVAL' },
+  {
+    rule: 'hash of maps: inside an outer',
+    spec: { ...HASH_OUTER, inner: HASH_OUTER },
+    field: 'inner',
+    errno: 'EINVAL',
+  },
+  { rule: 'lock: in an LRU', spec: { ...LRU, lockOffset: 0 }, field: 'lockOffset', errno: 'EOPNOTSUPP' },
+  {
+    rule: 'lock: in a value a CPU',
+    spec: { ...PERCPU, lockOffset: 0 },
+    field: 'lockOffset',
+    errno: 'EOPNOTSUPP',
+  },
+  { rule: 'lock: in a trie', spec: { ...LPM, lockOffset: 0 }, field: 'lockOffset', errno: 'EOPNOTSUPP' },
+  {
+    rule: 'lock: where programs only read',
+    spec: { ...HASH, flags: 128, lockOffset: 4 },
+    field: 'lockOffset',
+    errno: 'EACCES',
+  },
   { rule: 'outer: value of 8', spec: { ...OUTER, valueSize: 8 }, field: 'valueSize', errno: 'EINVAL' },
   { rule: 'outer: key of 8', spec: { ...OUTER, keySize: 8 }, field: 'keySize', errno: 'EINVAL' },
   { rule: 'outer: MMAPABLE', spec: { ...OUTER, flags: 1024 }, field: 'flags', errno: 'EINVAL' },
@@ -82,6 +152,19 @@ const TAKEN: readonly { readonly rule: string; readonly spec: MapSpec }[] = [
   { rule: 'hash: NO_PREALLOC', spec: { ...HASH, flags: 1 } },
   { rule: 'hash: ZERO_SEED', spec: { ...HASH, flags: 64 } },
   { rule: 'LRU: NO_COMMON_LRU', spec: { ...LRU, flags: 2 } },
+  { rule: 'LRU: NUMA node', spec: { ...LRU, flags: 4 } },
+  { rule: 'hash per CPU: NO_PREALLOC', spec: { ...PERCPU_HASH, flags: 1 } },
+  { rule: 'hash per CPU: value of 32 KiB', spec: { ...PERCPU_HASH, valueSize: 32_768, maxEntries: 1 } },
+  { rule: 'LRU per CPU: NO_COMMON_LRU', spec: { ...LRU_PERCPU, flags: 2 } },
+  { rule: 'trie', spec: LPM },
+  { rule: 'trie: prefix of a byte', spec: { ...LPM, keySize: 5 } },
+  { rule: 'trie: prefix of 256', spec: { ...LPM, keySize: 260 } },
+  { rule: 'trie: RDONLY_PROG', spec: { ...LPM, flags: 129 } },
+  { rule: 'trie: just under 4 MiB', spec: { ...LPM, valueSize: 4 * MIB - 280 } },
+  { rule: 'hash of maps', spec: HASH_OUTER },
+  { rule: 'hash of maps: NO_PREALLOC', spec: { ...HASH_OUTER, flags: 1 } },
+  { rule: 'lock: first in a value', spec: { ...HASH, lockOffset: 0 } },
+  { rule: 'lock: last in a value', spec: { ...ARRAY, lockOffset: 4 } },
   { rule: 'outer', spec: OUTER },
 ];
 
@@ -146,7 +229,7 @@ it('the maps region of an arena has one registry', () => {
 });
 
 describe('room in the arena', () => {
-  const specs = [ARRAY, PERCPU, HASH, LRU, OUTER];
+  const specs = [ARRAY, PERCPU, HASH, LRU, PERCPU_HASH, LRU_PERCPU, LPM, HASH_OUTER, OUTER];
   const need = specs.reduce((sum, spec) => sum + mapBytes(spec, 3), 0);
 
   it('is enough where it is the sum of mapBytes', () => {

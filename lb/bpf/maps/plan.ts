@@ -4,10 +4,11 @@ import { type SpecField, specError } from './fault.js';
 import type { MapSpec, MapTypeName } from './map.js';
 import { ARRAY, ARRAY_OF_MAPS, PERCPU_ARRAY } from './plan-array.js';
 import { BLOOM_FILTER } from './plan-bloom.js';
-import { HASH, LRU_HASH } from './plan-hash.js';
+import { HASH, HASH_OF_MAPS, LRU_HASH, LRU_PERCPU_HASH, PERCPU_HASH } from './plan-hash.js';
 import { QUEUE } from './plan-queue.js';
 import { CPUMAP, DEVMAP, DEVMAP_HASH, PERF_EVENT_ARRAY, PROG_ARRAY, XSKMAP } from './plan-references.js';
 import { RINGBUF } from './plan-ring.js';
+import { LPM_TRIE } from './plan-trie.js';
 
 export { MapError } from './fault.js';
 
@@ -17,9 +18,13 @@ const FAMILIES = {
   ARRAY,
   PROG_ARRAY,
   PERF_EVENT_ARRAY,
+  PERCPU_HASH,
   PERCPU_ARRAY,
   LRU_HASH,
+  LRU_PERCPU_HASH,
+  LPM_TRIE,
   ARRAY_OF_MAPS,
+  HASH_OF_MAPS,
   DEVMAP,
   CPUMAP,
   XSKMAP,
@@ -96,6 +101,7 @@ function checkSpec(spec: MapSpec): ArenaMapType {
   if (maxEntries === 0) throw specError(spec, 'maxEntries', 0, 'there is at least one entry');
   family.check(spec);
   if (family.mapInMap === true) checkInner(spec);
+  checkLock(spec, family);
   checkInitial(spec, type);
   return type;
 }
@@ -117,6 +123,20 @@ function checkInner(spec: MapSpec): void {
     throw specError(spec, 'inner', inner.name, 'a PROG_ARRAY is not inside another map', 'ENOTSUPP');
   }
   checkSpec(inner);
+}
+
+/** The kernel's map_check_btf, for the field that it takes. */
+function checkLock(spec: MapSpec, family: MapFamily): void {
+  const { lockOffset, valueSize, flags } = spec;
+  if (lockOffset === undefined) return;
+  if (lockOffset < 0 || lockOffset % 4 !== 0 || lockOffset + 4 > valueSize) {
+    throw specError(spec, 'lockOffset', lockOffset, 'the lock is an aligned u32 of the value');
+  }
+  if ((flags & ACCESS_FLAGS) !== 0) {
+    throw specError(spec, 'lockOffset', lockOffset, 'programs read and write values with a lock', 'EACCES');
+  }
+  if (family.lockable === true) return;
+  throw specError(spec, 'lockOffset', lockOffset, `a ${spec.type} has no locks in its values`, 'EOPNOTSUPP');
 }
 
 function checkInitial(spec: MapSpec, type: ArenaMapType): void {

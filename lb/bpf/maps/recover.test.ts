@@ -26,7 +26,7 @@ import {
   HASH_STRIDE,
 } from '../memory/layout.js';
 import { auditHash } from './audit.js';
-import type { MapSpec } from './map.js';
+import { MAP_FLAGS, type MapSpec } from './map.js';
 import { type ArenaMap, ArenaMaps } from './registry.js';
 import { instantiateRuntime } from './runtime.js';
 import { runtimeWasm } from './runtime-wasm.gen.js';
@@ -35,6 +35,16 @@ const DEAD = 0;
 const SIGN = DEAD + 1;
 const HASH: MapSpec = { name: 'h', type: 'HASH', keySize: 4, valueSize: 8, maxEntries: 100, flags: 0 };
 const ENTRIES = 10;
+const KINDS = {
+  HASH: HASH,
+  LRU_HASH: { ...HASH, type: 'LRU_HASH' },
+  PERCPU_HASH: { ...HASH, type: 'PERCPU_HASH' },
+  LRU_PERCPU_HASH: { ...HASH, type: 'LRU_PERCPU_HASH' },
+  /** A part of 100 elements for each of the two CPUs. */
+  'LRU_HASH in parts': { ...HASH, type: 'LRU_HASH', flags: MAP_FLAGS.BPF_F_NO_COMMON_LRU, maxEntries: 200 },
+} as const satisfies Record<string, MapSpec>;
+type Kind = keyof typeof KINDS;
+const ALL = Object.keys(KINDS) as Kind[];
 
 /** A hash with the keys 0 to 9, written and one of them deleted by CPU 0, which then dies as a row says. */
 class Scene {
@@ -45,8 +55,8 @@ class Scene {
   readonly shared: number;
   readonly stride: number;
 
-  constructor(type: 'HASH' | 'LRU_HASH') {
-    this.map = this.maps.createMap({ ...HASH, type });
+  constructor(kind: Kind) {
+    this.map = this.maps.createMap(KINDS[kind]);
     this.own = this.word(this.map.info.descriptor + HASH_AREAS);
     this.shared = this.own + this.arena.cpus * AREA_BYTES;
     this.stride = this.word(this.map.info.descriptor + HASH_STRIDE);
@@ -86,7 +96,9 @@ class Scene {
   }
   /** The area that the dead CPU's free elements are on. */
   get home(): number {
-    return this.map.info.type === 'HASH' ? this.own : this.shared;
+    const { type, flags } = this.map.info;
+    const isCommon = type.startsWith('LRU') && (flags & MAP_FLAGS.BPF_F_NO_COMMON_LRU) === 0;
+    return isCommon ? this.shared : this.own;
   }
   /** Off the free list, into the dead CPU's hands. */
   take(): number {
@@ -239,9 +251,13 @@ function useUp(scene: Scene): void {
   scene.set(scene.own + AREA_NEXT, end);
 }
 
-describe.each(['HASH', 'LRU_HASH'] as const)('%s: a CPU that dies in', (type) => {
-  it.each(DEATHS)('$at', ({ die, entries }) => {
-    const scene = new Scene(type);
+/** Parts are all given away at the start. */
+const deathsOf = (kind: Kind) =>
+  DEATHS.filter(({ at }) => kind !== 'LRU_HASH in parts' || !at.startsWith('growth'));
+
+describe.each(ALL)('%s: a CPU that dies in', (kind) => {
+  it.each(deathsOf(kind))('$at', ({ die, entries }) => {
+    const scene = new Scene(kind);
     die(scene);
     scene.maps.recover(DEAD);
     const audit = auditHash(scene.arena, scene.map.info);
@@ -275,11 +291,16 @@ const VICTIM = `
   }
 `;
 
-describe.each(['HASH', 'LRU_HASH'] as const)('%s: a worker that is terminated', (type) => {
+describe.each(['HASH', 'LRU_HASH', 'PERCPU_HASH'] as const)('%s: a worker that is terminated', (type) => {
   it('leaves a map that is whole after recovery', async () => {
     const arena = Arena.create({ workers: 1, mapsBytes: 2 << 20, ringsBytes: 0 });
     const maps = new ArenaMaps(arena);
-    const map = maps.createMap({ ...HASH, type, valueSize: 8192, maxEntries: type === 'HASH' ? 100 : 50 });
+    const map = maps.createMap({
+      ...HASH,
+      type,
+      valueSize: 8192,
+      maxEntries: type === 'LRU_HASH' ? 50 : 100,
+    });
     let deathsInside = 0;
     for (let round = 0; round < 12; round++) {
       const worker = new Worker(VICTIM, {
@@ -301,7 +322,7 @@ describe.each(['HASH', 'LRU_HASH'] as const)('%s: a worker that is terminated', 
       expect(auditHash(arena, map.info).faults).toEqual([]);
       for (let key = 0; key < 100; key++) {
         const bytes = new Uint8Array(Uint32Array.of(key).buffer);
-        expect(map.update(bytes, new Uint8Array(8192))).toBe(0);
+        expect(map.update(bytes, new Uint8Array(map.valueBytes))).toBe(0);
       }
     }
     // Otherwise the test shows nothing.
@@ -309,9 +330,9 @@ describe.each(['HASH', 'LRU_HASH'] as const)('%s: a worker that is terminated', 
   });
 });
 
-describe.each(['HASH', 'LRU_HASH'] as const)('%s: before a dead CPU is recovered', (type) => {
-  it.each(DEATHS)('reads go on: $at', ({ die }) => {
-    const scene = new Scene(type);
+describe.each(ALL)('%s: before a dead CPU is recovered', (kind) => {
+  it.each(deathsOf(kind))('reads go on: $at', ({ die }) => {
+    const scene = new Scene(kind);
     die(scene);
     const seen = new Set<number>();
     for (let key = scene.map.nextKey(); key; key = scene.map.nextKey(key)) {

@@ -12,6 +12,7 @@ import {
   MAP_FROZEN_PROGRAMS,
   MAP_ID,
   MAP_KEY_SIZE,
+  MAP_LOCK,
   MAP_MAX_ENTRIES,
   MAP_TYPE,
   MAP_VALUE_SIZE,
@@ -156,6 +157,7 @@ export class ArenaMaps implements MapHost {
     set(MAP_DATA, info.data);
     set(MAP_CPU_STRIDE, info.cpuStride);
     set(MAP_FROZEN, (info.flags & MAP_FLAGS.BPF_F_RDONLY_PROG) !== 0 ? MAP_FROZEN_PROGRAMS : 0);
+    if (info.lockOffset !== undefined) set(MAP_LOCK, info.lockOffset + 1);
     for (const [word, value] of plan.numbers) set(word, value);
     for (const [word, value] of plan.places) {
       set(word, start + value);
@@ -174,13 +176,14 @@ export class ArenaMaps implements MapHost {
 }
 
 function describe(spec: MapSpec, plan: MapPlan, id: number, start: number, cpus: number): ArenaMapInfo {
-  const { keySize, valueSize, maxEntries, flags, inner } = spec;
+  const { keySize, valueSize, maxEntries, flags, inner, lockOffset } = spec;
   const { type, valueStride, cpuStride } = plan;
   const shape = { id, type, keySize, valueSize, maxEntries, flags, cpus: plan.cpus, valueStride, cpuStride };
-  const info = { ...shape, descriptor: start, data: plan.data === 0 ? 0 : start + plan.data };
+  const place = { descriptor: start, data: plan.data === 0 ? 0 : start + plan.data };
+  const info = { ...shape, ...place, ...(lockOffset === undefined ? {} : { lockOffset }) };
   const constants = constantsOf(spec);
   if (constants !== undefined) return { ...info, constants };
-  if (type !== 'ARRAY_OF_MAPS' || inner === undefined) return info;
+  if (inner === undefined || (type !== 'ARRAY_OF_MAPS' && type !== 'HASH_OF_MAPS')) return info;
   const template = describe(inner, planMap(inner, cpus), 0, 0, cpus);
   return { ...info, inner: { ...template, data: 0 } };
 }

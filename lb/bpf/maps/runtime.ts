@@ -1,5 +1,5 @@
 import { ProgramTable } from '../engine/program-table.js';
-import type { HelperName } from '../helpers/prototypes.js';
+import type { HelperBodyName } from '../helpers/prototypes.js';
 import { Arena } from '../memory/arena.js';
 import { runtimeWasm } from './runtime-wasm.gen.js';
 
@@ -12,16 +12,19 @@ export type FastLookup = (map: number, key: number) => number;
  * What runtime.wasm exports. Offsets are u32, but come out of wasm as signed i32: use `>>> 0`.
  * `map_…` operations have the semantics of the bpf() system call and return 0 or a negative errno.
  */
-export interface RuntimeExports extends Readonly<Record<HelperName, HelperBody>> {
+export interface RuntimeExports extends Readonly<Record<HelperBodyName, HelperBody>> {
   readonly array_lookup: FastLookup;
   readonly percpu_array_lookup: FastLookup;
   readonly hash_lookup: FastLookup;
   readonly lru_hash_lookup: FastLookup;
+  readonly percpu_hash_lookup: FastLookup;
+  readonly lpm_trie_lookup: FastLookup;
   readonly array_of_maps_lookup: FastLookup;
+  readonly hash_of_maps_lookup: FastLookup;
   /** Readies a map whose descriptor and plan are written. */
   readonly map_init: (map: number) => void;
   /** Copies the value (of a per-CPU type: every CPU's, each rounded up to 8) to `value`. */
-  readonly map_lookup: (map: number, key: number, value: number) => number;
+  readonly map_lookup: (map: number, key: number, value: number, flags?: number) => number;
   readonly map_update: (map: number, key: number, value: number, flags: number) => number;
   /** `count` keys and values end to end, BPF_ANY; stops at the first fault. */
   readonly map_update_batch: (map: number, keys: number, values: number, count: number) => number;

@@ -1,47 +1,27 @@
-import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
+import { runOnAllCpus, type ThreadWork } from '../../../test/support/map-threads.js';
 import { Arena } from '../memory/arena.js';
-import { CPU_SCRATCH } from '../memory/layout.js';
 import { auditHash } from './audit.js';
-import type { MapSpec } from './map.js';
+import { MAP_FLAGS, type MapSpec } from './map.js';
 import { ArenaMaps } from './registry.js';
-import { instantiateRuntime } from './runtime.js';
-import { runtimeWasm } from './runtime-wasm.gen.js';
 
 const WORKERS = 2;
-const CPUS = WORKERS + 1;
 const SPEC: MapSpec = { name: 's', type: 'HASH', keySize: 16, valueSize: 64, maxEntries: 0, flags: 0 };
+const LRU: MapSpec = { ...SPEC, type: 'LRU_HASH' };
 
-interface Task {
-  readonly cpu: number;
-  readonly cpus: number;
-  readonly map: number;
-  readonly scratch: number;
-  readonly keys: number;
-  readonly operations: number;
-  readonly isLru: boolean;
-}
 interface Outcome {
   readonly torn: number;
   readonly wrong: number;
   readonly errors: number;
   readonly present: number;
 }
-interface Exports {
-  map_update(map: number, key: number, value: number, flags: number): number;
-  map_delete(map: number, key: number): number;
-  map_lookup(map: number, key: number, value: number): number;
-  hash_lookup(map: number, key: number): number;
-  lru_hash_lookup(map: number, key: number): number;
-}
 
 /**
  * Update, delete and look up at random. A CPU writes its own keys only (key % cpus), so that it knows at
  * each moment which of them are there; it reads all keys, and each value carries its key and a checksum.
- * Runs in workers too, from its own text: it must not refer to anything outside.
  */
-function work(words: Uint32Array, exports: Exports, task: Task): Outcome {
-  const { cpu, cpus, map, scratch, keys, operations, isLru } = task;
+const workOnValues: ThreadWork<Outcome> = (words, exports, { cpu, cpus, map, scratch, numbers }) => {
+  const { keys = 0, operations = 0, isLru = 0 } = numbers;
   const [key, value, out] = [scratch, scratch + 64, scratch + 256];
   const VALUE_WORDS = 16;
   let state = 12345 + cpu * 7;
@@ -70,7 +50,7 @@ function work(words: Uint32Array, exports: Exports, task: Task): Outcome {
     const any = random() % keys;
     if (random() % 2 === 0) {
       setKey(any);
-      if (isLru) exports.lru_hash_lookup(map, key);
+      if (isLru) exports.bpf_map_lookup_elem(BigInt(map), BigInt(key));
       check(any);
       continue;
     }
@@ -101,68 +81,103 @@ function work(words: Uint32Array, exports: Exports, task: Task): Outcome {
     outcome.present += has[k]!;
   }
   return outcome;
-}
+};
 
-const WORKER = `
-  const { parentPort, workerData: { wasm, memory, block, task, gate } } = require('node:worker_threads');
-  const work = ${work.toString()};
-  const global = (value) => new WebAssembly.Global({ value: 'i32' }, value);
-  const words = new Int32Array(memory.buffer);
-  const pause = (at, word) => void Atomics.wait(words, at >>> 2, word, 0.05);
-  const wake = (at) => void Atomics.notify(words, at >>> 2);
-  const env = { memory, cpu: global(task.cpu), block: global(block), pause, wake };
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env });
-  parentPort.postMessage('ready');
-  Atomics.wait(new Int32Array(memory.buffer), gate, 0);
-  parentPort.postMessage(work(new Uint32Array(memory.buffer), exports, task));
-`;
+/**
+ * The same by programs, whose CPU has its copy of each value. Again a CPU writes its own keys only: of those it finds
+ * in its copy what it wrote last, and in the copies of others zeros.
+ */
+const workOnCopies: ThreadWork<Outcome> = (words, exports, { cpu, cpus, map, scratch, numbers }) => {
+  const { keys = 0, operations = 0, isLru = 0 } = numbers;
+  const [key, value, out] = [scratch, scratch + 64, scratch + 256];
+  const VALUE_WORDS = 16;
+  const [mapPointer, keyPointer, valuePointer] = [BigInt(map), BigInt(key), BigInt(value)];
+  let state = 54321 + cpu * 7;
+  const random = () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 0;
+  };
+  const wrote = new Uint32Array(keys);
+  const outcome = { torn: 0, wrong: 0, errors: 0, present: 0 };
+  const setKey = (k: number) => {
+    for (let i = 0; i < 4; i++) words[key / 4 + i] = k * (i + 1);
+  };
+  const check = (k: number) => {
+    const missing = exports.map_lookup(map, key, out) !== 0;
+    const owner = k % cpus;
+    const mine = owner === cpu;
+    if (mine && (isLru ? !missing && wrote[k] === 0 : missing === (wrote[k] !== 0))) outcome.wrong++;
+    if (missing) return;
+    for (let copy = 0; copy < cpus; copy++) {
+      const at = out / 4 + copy * VALUE_WORDS;
+      if (copy !== owner) for (let i = 0; i < VALUE_WORDS; i++) if (words[at + i] !== 0) outcome.torn++;
+      // Another's copy may be read while its owner writes it.
+      if (copy !== owner || !mine) continue;
+      for (let i = 0; i < VALUE_WORDS; i++) if (words[at + i] !== wrote[k]! + i * k) outcome.torn++;
+    }
+  };
+  for (let turn = 1; turn <= operations; turn++) {
+    const any = random() % keys;
+    if (random() % 2 === 0) {
+      setKey(any);
+      exports.bpf_map_lookup_elem(mapPointer, keyPointer);
+      check(any);
+      continue;
+    }
+    const k = any - (any % cpus) + cpu;
+    if (k >= keys) continue;
+    setKey(k);
+    if (random() % 3 === 0) {
+      const result = Number(exports.bpf_map_delete_elem(mapPointer, keyPointer));
+      const evicted = isLru && result === -2;
+      if (!evicted && result !== (wrote[k] !== 0 ? 0 : -2)) outcome.errors++;
+      wrote[k] = 0;
+    } else {
+      for (let i = 0; i < VALUE_WORDS; i++) words[value / 4 + i] = turn + i * k;
+      if (exports.bpf_map_update_elem(mapPointer, keyPointer, valuePointer, 0n) !== 0n) outcome.errors++;
+      wrote[k] = turn;
+    }
+    check(k);
+  }
+  for (let k = cpu; k < keys; k += cpus) {
+    setKey(k);
+    check(k);
+    outcome.present += Number(wrote[k] !== 0);
+  }
+  return outcome;
+};
 
-it.each<[string, 'HASH' | 'LRU_HASH', number, number]>([
-  ['a roomy hash', 'HASH', 6000, 6000],
-  ['few keys in short chains', 'HASH', 24, 24],
-  ['an LRU with more keys than room', 'LRU_HASH', 1000, 3000],
-  ['a tiny LRU', 'LRU_HASH', 12, 48],
-])('%s keeps every element and every value whole under three CPUs', async (_, type, maxEntries, keys) => {
+const NO_COMMON = MAP_FLAGS.BPF_F_NO_COMMON_LRU;
+
+it.each<[string, ThreadWork<Outcome>, MapSpec, number]>([
+  ['a roomy hash', workOnValues, { ...SPEC, maxEntries: 6000 }, 6000],
+  ['few keys in short chains', workOnValues, { ...SPEC, maxEntries: 24 }, 24],
+  ['an LRU with more keys than room', workOnValues, { ...LRU, maxEntries: 1000 }, 3000],
+  ['a tiny LRU', workOnValues, { ...LRU, maxEntries: 12 }, 48],
+  ['an LRU in parts', workOnValues, { ...LRU, maxEntries: 900, flags: NO_COMMON }, 3000],
+  ['a tiny LRU in parts', workOnValues, { ...LRU, maxEntries: 6, flags: NO_COMMON }, 48],
+  ['a hash of copies', workOnCopies, { ...SPEC, type: 'PERCPU_HASH', maxEntries: 3000 }, 3000],
+  ['few copies', workOnCopies, { ...SPEC, type: 'PERCPU_HASH', maxEntries: 24 }, 24],
+  ['an LRU of copies', workOnCopies, { ...SPEC, type: 'LRU_PERCPU_HASH', maxEntries: 600 }, 2000],
+  [
+    'an LRU of copies in parts',
+    workOnCopies,
+    { ...SPEC, type: 'LRU_PERCPU_HASH', maxEntries: 60, flags: NO_COMMON },
+    200,
+  ],
+])('%s keeps every element and every value whole under three CPUs', async (_, work, spec, keys) => {
   const arena = Arena.create({ workers: WORKERS, mapsBytes: 4 << 20, ringsBytes: 0 });
-  const maps = new ArenaMaps(arena);
-  const map = maps.createMap({ ...SPEC, type, maxEntries });
-  const taskOf = (cpu: number): Task => ({
-    cpu,
-    cpus: CPUS,
-    map: map.info.descriptor,
-    scratch: arena.block(cpu) + CPU_SCRATCH,
-    keys,
-    operations: 300_000,
-    isLru: type === 'LRU_HASH',
-  });
-  const gate = (arena.block(0) + 8) / 4;
-  const workers = Array.from({ length: WORKERS }, (_, cpu) => {
-    const workerData = {
-      wasm: runtimeWasm,
-      memory: arena.memory,
-      block: arena.block(cpu),
-      task: taskOf(cpu),
-      gate,
-    };
-    return new Worker(WORKER, { eval: true, workerData });
-  });
-  const next = (worker: Worker) =>
-    new Promise<unknown>((resolve, reject) => worker.once('message', resolve).once('error', reject));
-  await Promise.all(workers.map(next));
-  const answers = workers.map(next);
-  Atomics.store(arena.i32, gate, 1);
-  Atomics.notify(arena.i32, gate);
-  const exports = instantiateRuntime(arena.memory, WORKERS).exports;
-  const outcomes = [
-    work(arena.u32, exports, taskOf(WORKERS)),
-    ...((await Promise.all(answers)) as Outcome[]),
-  ];
-  await Promise.all(workers.map((worker) => worker.terminate()));
+  const map = new ArenaMaps(arena).createMap(spec);
+  const isLru = spec.type.startsWith('LRU');
+  const numbers = { keys, operations: 200_000, isLru: Number(isLru) };
+  const outcomes = await runOnAllCpus(arena, map.info.descriptor, work, numbers);
 
   for (const outcome of outcomes) expect(outcome).toMatchObject({ torn: 0, wrong: 0, errors: 0 });
   const audit = auditHash(arena, map.info);
   expect(audit.faults).toEqual([]);
-  if (type === 'HASH') expect(audit.linked).toBe(outcomes.reduce((sum, { present }) => sum + present, 0));
+  if (!isLru) expect(audit.linked).toBe(outcomes.reduce((sum, { present }) => sum + present, 0));
   let walked = 0;
   for (let key = map.nextKey(); key; key = map.nextKey(key)) walked++;
   expect(walked).toBe(audit.linked);

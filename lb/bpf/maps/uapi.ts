@@ -25,6 +25,8 @@ export const BPF_MAP_TYPE_BLOOM_FILTER = 30;
 export const BPF_ANY = 0;
 export const BPF_NOEXIST = 1;
 export const BPF_EXIST = 2;
+/** Of an update or a lookup: hold the value's bpf_spin_lock meanwhile. */
+export const BPF_F_LOCK = 4;
 
 export const EPERM = 1;
 export const ENOENT = 2;

@@ -5,6 +5,7 @@ import {
   CPU_BLOCK_BYTES,
   CPU_BLOCKS_OFFSET,
   CPU_PRANDOM,
+  DIR_COOKIE_SECRET,
   DIR_CPUS,
   DIR_LAYOUT_VERSION,
   DIR_MAGIC,
@@ -47,7 +48,7 @@ export interface ArenaOptions {
   readonly mapsBytes: number;
   /** Room for the rings of all workers, 0 where there are none. */
   readonly ringsBytes: number;
-  /** Where the CPUs' pseudo-random states come from; the platform's generator unless given. */
+  /** Where the CPUs' pseudo-random states and the secret of SYN cookies come from; the platform's generator unless given. */
   readonly randomU64?: () => bigint;
 }
 
@@ -136,6 +137,7 @@ export class Arena {
       // xorshift stays at 0 for ever once it is there.
       arena.u64[(arena.block(cpu) + CPU_PRANDOM) / 8] = randomU64() | 1n;
     }
+    for (const half of [0, 8]) arena.u64[(DIRECTORY_OFFSET + DIR_COOKIE_SECRET + half) / 8] = randomU64();
     return arena;
   }
 

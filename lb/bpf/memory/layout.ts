@@ -25,6 +25,9 @@ export const DIR_MAPS_TAKEN = 32;
 /** u32 each: descriptors of the LPM_TRIEs that bpf_fib_lookup reads, IPv4 and IPv6; 0 where there is none. */
 export const DIR_FIB4 = 36;
 export const DIR_FIB6 = 40;
+/** u32 each: descriptors of the HASHes of interfaces and of neighbours that bpf_fib_lookup and bpf_check_mtu read. */
+export const DIR_LINKS = 44;
+export const DIR_NEIGHBOURS = 64;
 /** 16 bytes: secret of the SYN cookies. */
 export const DIR_COOKIE_SECRET = 48;
 
@@ -102,7 +105,13 @@ export const SKB_UAPI_BYTES = 192;
 /** Not of the kernel's struct: first and one-past-last byte that the packet may come to occupy. */
 export const SKB_HARD_START = 192;
 export const SKB_HARD_END = 196;
-export const SKB_BYTES = 208;
+/** u32: bytes that a program put between the Ethernet header and the network header (bpf_skb_change_head). */
+export const SKB_NETWORK = 200;
+/** u32: not 0 once a program put a tunnel's headers in front of the network header (skb->encapsulation). */
+export const SKB_ENCAPSULATED = 204;
+/** u32: 0 where no checksum counts as checked, else how many do (skb->csum_level + 1; bpf_csum_level). */
+export const SKB_CHECKED = 208;
+export const SKB_BYTES = 216;
 
 /**
  * BPF stack: frames of 512 bytes. Frame 0's r10 is the end of the region; a callee's is 512 lower. A program has 8
@@ -119,6 +128,33 @@ export const CURSOR_BYTES = 64;
 /** u32 each, after a step of the walk: addresses of the element's key and value. The rest is the walk's own. */
 export const CURSOR_KEY = 0;
 export const CURSOR_VALUE = 4;
+/** u32: index of the bucket, or of the next element of an array. */
+export const CURSOR_INDEX = 8;
+/** u32 each: element of a hash where the walk stands, and its generation. */
+export const CURSOR_ELEMENT = 12;
+export const CURSOR_GENERATION = 16;
+/** u32: the key, where it is in no element. */
+export const CURSOR_INDEX_KEY = 20;
+
+/**
+ * Lines that programs print (bpf_trace_printk), for one reader. u32 each, atomic: bytes written since the start and lines
+ * that found no room (the block's owner writes them), bytes read since the start (the reader writes it).
+ */
+export const CPU_TRACE = 98304;
+export const TRACE_WRITTEN = 0;
+export const TRACE_LOST = 4;
+export const TRACE_READ = 64;
+/** u64 each: the three arguments of bpf_trace_printk. */
+export const TRACE_ARGUMENTS = 72;
+/** A line while it is being made. */
+export const TRACE_LINE = 128;
+export const TRACE_LINE_BYTES = 1024;
+/** The ring, a power of two: u32 length of the text, u64 CLOCK_MONOTONIC, ns, then the text; byte after byte, round the end. */
+export const TRACE_RING = 2048;
+export const TRACE_RING_BYTES = 16384;
+export const TRACE_HEADER_BYTES = 12;
+/** Keys of the helpers' own lookups (bpf_fib_lookup, bpf_check_mtu), 32 bytes. */
+export const CPU_LOOKUP_KEY = 116736;
 
 /** struct mmsghdr array for sendmmsg: 64 bytes each (x86-64, arm64). */
 export const CPU_MMSGHDRS = 8192;
@@ -152,8 +188,8 @@ export const MAP_VALUE_STRIDE = 28;
 export const MAP_DATA = 32;
 /** Bytes from one CPU's copies to the next CPU's (per-CPU types). */
 export const MAP_CPU_STRIDE = 36;
-/** Map-in-map types: descriptor that inner maps must match; 0 otherwise. */
-export const MAP_INNER = 40;
+/** Offset of the bpf_spin_lock in a value, plus 1; 0 where values have none. */
+export const MAP_LOCK = 40;
 /** Who may not write: MAP_FROZEN_… bits. */
 export const MAP_FROZEN = 44;
 /** Type's own words start here. */
@@ -164,7 +200,8 @@ export const MAP_FROZEN_SYSCALLS = 1;
 /** BPF_F_RDONLY_PROG: a program's update and delete give -EPERM (the kernel's verifier refuses them). */
 export const MAP_FROZEN_PROGRAMS = 2;
 
-// HASH and LRU_HASH: words of the descriptor after MAP_PRIVATE, all written once at creation.
+// Every kind of hash: words of the descriptor after MAP_PRIVATE, all written once at creation. Of a per-CPU kind, MAP_DATA
+// is where the copies are: MAP_CPU_STRIDE bytes a CPU, MAP_VALUE_STRIDE an element.
 /** Arena offset of the buckets: HASH_MASK + 1 of BUCKET_BYTES. */
 export const HASH_BUCKETS = 48;
 export const HASH_MASK = 52;
@@ -181,13 +218,18 @@ export const HASH_CHUNK = 76;
 /** Arena offset of the hash function's HASH_MULTIPLIERS random u64. */
 export const HASH_SEED = 80;
 export const HASH_MULTIPLIERS = 18;
+/** CPUs that have an area. */
+export const HASH_CPUS = 84;
+/** BPF_F_NO_COMMON_LRU: elements of a CPU's own part, those of its ring last; 0 where all CPUs share all elements. */
+export const HASH_OWN = 88;
 
 /** Bucket: u32 offset of the first element or 0; u32 lock word: version << 8 | owner's CPU + 1, or 0. */
 export const BUCKET_BYTES = 8;
 export const BUCKET_HEAD = 0;
 export const BUCKET_LOCK = 4;
 
-// Element of a HASH: 16 bytes, then the key rounded up to 8, then the value rounded up to 8.
+// Element of a hash: 16 bytes, then the key rounded up to 8, then the value rounded up to 8; of a per-CPU kind, in place of
+// the value the u32 address of CPU 0's copy, and of a HASH_OF_MAPS, the u32 address of a descriptor.
 /** u32 hash of the key; its complement while the element is being filled. */
 export const ELEMENT_HASH = 0;
 /** u8, LRU_HASH: set by a lookup, cleared by the sweep that looks for a victim. */
@@ -230,6 +272,44 @@ export const AREA_GROW_END = 72;
 /** u32, atomic, LRU_HASH: number of the element up to which CPUs have taken ranges to look for victims in. */
 export const AREA_HAND = 76;
 export const AREA_BYTES = 128;
+
+// LPM_TRIE: words of the descriptor. The first are written once, but for the root.
+/** u32, atomic: the first node or 0. */
+export const TRIE_ROOT = 48;
+/** Arena offset of the nodes, and of their end. */
+export const TRIE_NODES = 52;
+export const TRIE_END = 56;
+export const TRIE_STRIDE = 60;
+// What follows is in a cache line of its own. But for TRIE_FREES, the lock guards it.
+/** u32, atomic: 0, or CPU + 1 of the owner. */
+export const TRIE_LOCK = 64;
+/** u32: prefixes in the map. */
+export const TRIE_ENTRIES = 68;
+/** u32: first node that was never used. */
+export const TRIE_UNUSED = 72;
+/** u32 each: nodes that were freed, the first the one to be used again, and how many there are. */
+export const TRIE_FREE = 76;
+export const TRIE_FREE_LAST = 80;
+export const TRIE_FREE_COUNT = 84;
+/** u32, atomic: nodes freed since the start. Lookups compare it with what it was when they began. */
+export const TRIE_FREES = 88;
+/** Nodes that are freed before one of them is used again: as many frees a lookup may miss. */
+export const TRIE_RESTING = 256;
+
+// Node: 24 bytes, then the prefix rounded up to 8, then the value rounded up to 8.
+/** u32 each, atomic: the child whose next bit is 0, and the one whose is 1; or 0. */
+export const NODE_CHILDREN = 0;
+/** u32: bits of the prefix. */
+export const NODE_BITS = 8;
+/** u32, atomic: NODE_ENTRY, or NODE_BRANCH for one that only tells its two children apart. */
+export const NODE_STATE = 12;
+export const NODE_ENTRY = 1;
+export const NODE_BRANCH = 2;
+/** u32: the node that was freed next. */
+export const NODE_NEXT_FREE = 16;
+/** u32: 1 for a node that recovery has seen in the trie. */
+export const NODE_SEEN = 20;
+export const NODE_PREFIX = 24;
 
 // QUEUE and STACK: words of the descriptor, in a cache line that nobody reads for the map's shape. The values lie at
 // MAP_DATA, one more place than maxEntries, so that head = tail says empty.

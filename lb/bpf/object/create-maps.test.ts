@@ -26,6 +26,8 @@ class RecordingHost implements MapHost {
       delete: unused,
       nextKey: unused,
       forEach: unused,
+      lookupBatch: unused,
+      deleteBatch: unused,
       updateBatch: unused,
       updateInner: (key, inner) => {
         this.log.push(`${spec.name}[${key.join('.')}] = ${inner.spec.name}`);

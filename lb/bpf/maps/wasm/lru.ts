@@ -1,14 +1,14 @@
-// Victims of an LRU_HASH: second chance (the clock), in ranges that the CPUs share out, so that no list is
-// moved by a hit and no lock is common. A lookup sets an element's bit; the sweep clears it, and evicts the
-// element whose bit is still clear one round later. The kernel's two lists come to the same: what is used
-// once in a round stays.
+// Victims of an LRU: second chance (the clock), in ranges that the CPUs share out, so that no list is moved by a
+// hit and no lock is common; with BPF_F_NO_COMMON_LRU, each in its own part. A lookup sets an element's bit; the
+// sweep clears it, and evicts the element whose bit is still clear one round later. The kernel's two lists come
+// to the same: what is used once in a round stays.
 import {
   AREA_CURSOR, AREA_CURSOR_LEFT, AREA_HAND, ELEMENT_HASH, ELEMENT_LINKED, ELEMENT_NEXT, ELEMENT_REFERENCED,
   HASH_ELEMENTS, HASH_STRIDE, HASH_TOTAL,
 } from "../../memory/layout";
 import { before, bucketOf, inChain, next } from "./chain";
 import { cpu, me, publishHead, tryLockBucket, unlockBucket, unlockChangedBucket } from "./memory";
-import { areaOf, holder, setHolder, sharedArea, steal, take } from "./pool";
+import { areaOf, holder, ownCount, setHolder, sharedArea, steal, take } from "./pool";
 
 /** Elements that one turn looks at before it takes one that is in use: bounds the time of an insert. */
 const SWEEP_LIMIT: u32 = 256;
@@ -19,19 +19,25 @@ const ROUNDS: u32 = 1 << 16;
 
 /** The element to look at next. */
 function advance(map: usize, area: usize): usize {
-  const elements = load<u32>(map, HASH_ELEMENTS);
   const stride = load<u32>(map, HASH_STRIDE);
-  const total = load<u32>(map, HASH_TOTAL);
-  let left = load<u32>(area, AREA_CURSOR_LEFT);
+  const own = ownCount(map);
+  let first = <usize>load<u32>(map, HASH_ELEMENTS);
+  let count = load<u32>(map, HASH_TOTAL);
   let e = <usize>load<u32>(area, AREA_CURSOR);
-  if (left == 0) {
-    e = elements + (atomic.add<u32>(sharedArea(map), RANGE, AREA_HAND) % total) * stride;
-    left = RANGE;
+  if (own) {
+    first += cpu * own * stride;
+    count = own;
+    if (!e) e = first;
+  } else {
+    let left = load<u32>(area, AREA_CURSOR_LEFT);
+    if (left == 0) {
+      e = first + (atomic.add<u32>(sharedArea(map), RANGE, AREA_HAND) % count) * stride;
+      left = RANGE;
+    }
+    store<u32>(area, left - 1, AREA_CURSOR_LEFT);
   }
-  let following = e + stride;
-  if (following == elements + total * stride) following = elements;
-  store<u32>(area, following, AREA_CURSOR);
-  store<u32>(area, left - 1, AREA_CURSOR_LEFT);
+  const following = e + stride;
+  store<u32>(area, following == first + count * stride ? first : following, AREA_CURSOR);
   return e;
 }
 
@@ -65,13 +71,29 @@ function evict(map: usize, e: usize, held: usize): bool {
   return true;
 }
 
-/** An element for a new key, in hand: unused, free, evicted, or another CPU's. `held` is locked. */
+/** Evict any element that can be. */
+function evictAny(map: usize, held: usize): usize {
+  const stride = load<u32>(map, HASH_STRIDE);
+  const elements = <usize>load<u32>(map, HASH_ELEMENTS);
+  const end = elements + load<u32>(map, HASH_TOTAL) * stride;
+  for (let e = elements; e != end; e += stride) {
+    if (holder(e) == ELEMENT_LINKED && evict(map, e, held)) return e;
+  }
+  return 0;
+}
+
+/**
+ * An element for a new key, in hand: unused, free, evicted, or another CPU's. `held` is locked. Where each CPU has its
+ * own part, others' is what it takes last.
+ */
 export function takeOrEvict(map: usize, held: usize): usize {
+  const own = ownCount(map);
   let e = take(map);
   for (let round: u32 = 0; !e && round < ROUNDS; round++) {
     e = sweep(map, held, SWEEP_LIMIT, false);
+    if (!e && own) e = sweep(map, held, own, true);
     if (!e) e = steal(map);
-    if (!e) e = sweep(map, held, load<u32>(map, HASH_TOTAL), true);
+    if (!e) e = own ? evictAny(map, held) : sweep(map, held, load<u32>(map, HASH_TOTAL), true);
     if (!e) e = take(map);
   }
   return e;

@@ -33,6 +33,12 @@ export function copy(to: usize, from: usize, bytes: u32): void {
   if (left & 1) store<u8>(to, load<u8>(from));
 }
 
+export function zero(at: usize, bytes: u32): void {
+  let left = bytes;
+  while (left >= 8) { store<u64>(at, 0); at += 8; left -= 8; }
+  for (; left; left--, at++) store<u8>(at, 0);
+}
+
 /** Take the lock word at `at` (0 or its owner's sign); false where its owner seems to be dead. */
 export function lock(at: usize): bool {
   for (let turn: u32 = 0; turn < SPINS + PAUSES; turn++) {

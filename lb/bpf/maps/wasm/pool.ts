@@ -10,41 +10,65 @@
 import {
   AREA_BYTES, AREA_END, AREA_FREE, AREA_GROW_END, AREA_GROW_LOCK, AREA_GROWN, AREA_LOCK, AREA_NEXT, AREA_RING,
   AREA_RING_POSITION, AREA_RING_SLOTS, ELEMENT_GENERATION, ELEMENT_HASH, ELEMENT_HOLDER, ELEMENT_KEY, ELEMENT_LINK,
-  HASH_AREAS, HASH_CHUNK, HASH_ELEMENTS, HASH_STRIDE, HASH_TOTAL, HASH_VALUE, MAP_KEY_SIZE,
-  MAP_MAX_ENTRIES, MAP_TYPE, MAP_VALUE_SIZE,
+  HASH_AREAS, HASH_CHUNK, HASH_CPUS, HASH_ELEMENTS, HASH_OWN, HASH_STRIDE, HASH_TOTAL, HASH_VALUE, MAP_CPU_STRIDE,
+  MAP_DATA, MAP_KEY_SIZE, MAP_TYPE, MAP_VALUE_STRIDE,
 } from "../../memory/layout";
-import { BPF_MAP_TYPE_LRU_HASH } from "../uapi";
+import { BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH } from "../uapi";
 import { copy, cpu, lock, me, unlock } from "./memory";
+import { copyValue, writeCopies, writeOwnCopy } from "./value";
 
-@inline export function isLru(map: usize): bool { return load<u32>(map, MAP_TYPE) == BPF_MAP_TYPE_LRU_HASH; }
+@inline export function isLru(map: usize): bool {
+  const type = load<u32>(map, MAP_TYPE);
+  return type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+}
+/** Does an element hold the address of the copies of its value? */
+@inline export function isPerCpu(map: usize): bool { return load<u32>(map, MAP_CPU_STRIDE) != 0; }
 @inline export function areaOf(map: usize, index: u32): usize {
   return load<u32>(map, HASH_AREAS) + index * AREA_BYTES;
 }
-/** CPUs that have areas; MAP_CPUS counts copies of a value, 1 here. */
-@inline export function areaCount(map: usize): u32 {
-  return (load<u32>(map, HASH_TOTAL) - load<u32>(map, MAP_MAX_ENTRIES)) / AREA_RING_SLOTS;
-}
+/** CPUs that have areas. */
+@inline export function areaCount(map: usize): u32 { return load<u32>(map, HASH_CPUS); }
+/** Elements of each CPU's own part, or 0 where there are none. */
+@inline export function ownCount(map: usize): u32 { return load<u32>(map, HASH_OWN); }
 @inline export function sharedArea(map: usize): usize { return areaOf(map, areaCount(map)); }
 @inline export function holder(e: usize): u32 { return load<u8>(e, ELEMENT_HOLDER); }
 @inline export function setHolder(e: usize, sign: u32): void { store<u8>(e, sign, ELEMENT_HOLDER); }
 
-/** Ready the pool of a map whose memory is zero: all elements unused, those past maxEntries in the rings. */
-export function poolInit(map: usize): void {
-  const elements = load<u32>(map, HASH_ELEMENTS);
-  const stride = load<u32>(map, HASH_STRIDE);
-  let e = elements + load<u32>(map, MAP_MAX_ENTRIES) * stride;
-  const shared = sharedArea(map);
-  store<u32>(shared, elements, AREA_GROWN);
-  store<u32>(shared, e, AREA_GROW_END);
-  const cpus = areaCount(map);
-  for (let c: u32 = 0; c < cpus; c++) {
-    const ring = areaOf(map, c) + AREA_RING;
-    for (let i = 0; i < AREA_RING_SLOTS; i++) {
-      store<u32>(ring + i * 4, <u32>e);
-      setHolder(e, c + 1);
-      e += stride;
-    }
+/** Lay the elements from `e` on in the ring of a CPU; returns what is behind them. */
+function fillRing(map: usize, index: u32, e: usize): usize {
+  const ring = areaOf(map, index) + AREA_RING;
+  for (let i = 0; i < AREA_RING_SLOTS; i++) {
+    store<u32>(ring + i * 4, <u32>e);
+    setHolder(e, index + 1);
+    e += load<u32>(map, HASH_STRIDE);
   }
+  return e;
+}
+
+/**
+ * Ready the pool of a map whose memory is zero: all elements unused but for those in the rings. The rings' are the
+ * last of the map, or of each CPU's own part.
+ */
+export function poolInit(map: usize): void {
+  const stride = load<u32>(map, HASH_STRIDE);
+  const cpus = areaCount(map);
+  const own = ownCount(map);
+  let e = <usize>load<u32>(map, HASH_ELEMENTS);
+  if (own) {
+    for (let c: u32 = 0; c < cpus; c++) {
+      const area = areaOf(map, c);
+      store<u32>(area, e, AREA_NEXT);
+      e += (own - AREA_RING_SLOTS) * stride;
+      store<u32>(area, e, AREA_END);
+      e = fillRing(map, c, e);
+    }
+    return;
+  }
+  const shared = sharedArea(map);
+  store<u32>(shared, e, AREA_GROWN);
+  e += (load<u32>(map, HASH_TOTAL) - cpus * AREA_RING_SLOTS) * stride;
+  store<u32>(shared, e, AREA_GROW_END);
+  for (let c: u32 = 0; c < cpus; c++) e = fillRing(map, c, e);
 }
 
 @inline function hasAny(area: usize): bool {
@@ -108,12 +132,19 @@ export function steal(map: usize): usize {
   return 0;
 }
 
+/** The free list that an element in hand goes to. */
+function homeOf(map: usize, e: usize): usize {
+  if (!isLru(map)) return areaOf(map, cpu);
+  const own = ownCount(map);
+  return own ? areaOf(map, indexOf(map, e) / own) : sharedArea(map);
+}
+
 /**
- * Put an element in hand on a free list: an LRU's on the one that all CPUs look at before they evict, a
- * hash's on this CPU's own. Where the lock is stuck it stays in hand, until recovery.
+ * Put an element in hand on a free list: an LRU's on the one that all CPUs look at before they evict, or that
+ * of the CPU whose part it is in, a hash's on this CPU's own. Where the lock is stuck it stays in hand, until recovery.
  */
 export function give(map: usize, e: usize): void {
-  const area = isLru(map) ? sharedArea(map) : areaOf(map, cpu);
+  const area = homeOf(map, e);
   if (!lock(area + AREA_LOCK)) return;
   store<u32>(e, load<u32>(area, AREA_FREE), ELEMENT_LINK);
   store<u32>(area, e, AREA_FREE);
@@ -141,14 +172,32 @@ export function retire(map: usize, e: usize): void {
   give(map, oldest);
 }
 
-/** Write key and value into an element in hand. */
-export function fill(map: usize, e: usize, hash: u32, key: usize, value: usize, referenced: u32): void {
+@inline function indexOf(map: usize, e: usize): u32 {
+  return <u32>(e - load<u32>(map, HASH_ELEMENTS)) / load<u32>(map, HASH_STRIDE);
+}
+
+/** CPU 0's copy of the value of an element that has been used: the copies are an element's for ever. */
+@inline export function copiesOf(map: usize, e: usize): usize { return load<u32>(e + load<u32>(map, HASH_VALUE)); }
+
+/**
+ * Write key and value into an element in hand.
+ * @param all of a per-CPU map: are there copies for all CPUs at `value`, or one, for this CPU?
+ */
+export function fill(
+  map: usize, e: usize, hash: u32, key: usize, value: usize, referenced: u32, all: bool,
+): void {
   const generation = load<u16>(e, ELEMENT_GENERATION) + 1;
   // One store before all others: no reader that still stands here takes it for its key (the hash does not
   // fit), and none that copies the old value takes the copy for whole (the generation has moved on).
   const meta = referenced | me() << 8 | <u32>generation << 16;
   atomic.store<u64>(e, <u64>~hash | <u64>meta << 32);
   copy(e + ELEMENT_KEY, key, load<u32>(map, MAP_KEY_SIZE));
-  copy(e + load<u32>(map, HASH_VALUE), value, load<u32>(map, MAP_VALUE_SIZE));
+  const at = e + load<u32>(map, HASH_VALUE);
+  if (!isPerCpu(map)) copyValue(map, at, value);
+  else {
+    if (!load<u32>(at)) store<u32>(at, load<u32>(map, MAP_DATA) + indexOf(map, e) * load<u32>(map, MAP_VALUE_STRIDE));
+    if (all) writeCopies(map, copiesOf(map, e), value);
+    else writeOwnCopy(map, copiesOf(map, e), value, cpu);
+  }
   store<u32>(e, hash, ELEMENT_HASH);
 }

@@ -6,11 +6,12 @@
 import {
   AREA_END, AREA_FREE, AREA_GROW_END, AREA_GROW_LOCK, AREA_GROWN, AREA_INSERTING, AREA_LOCK, AREA_NEXT, AREA_RING, AREA_RING_SLOTS,
   BUCKET_BYTES, BUCKET_LOCK, ELEMENT_HASH, ELEMENT_LINK, ELEMENT_LINKED, HASH_BUCKETS, HASH_ELEMENTS, HASH_MASK,
-  HASH_STRIDE, HASH_TOTAL,
+  HASH_STRIDE, HASH_TOTAL, HASH_VALUE,
 } from "../../memory/layout";
 import { bucketOf, inChain } from "./chain";
 import { cpu, lockBucket, me, unlock, unlockBucket, unlockChangedBucket } from "./memory";
 import { areaCount, areaOf, give, holder, setHolder, sharedArea } from "./pool";
+import { hasLock, openValue } from "./value";
 
 export function hashRecover(map: usize, dead: u32): void {
   const sign = dead + 1;
@@ -20,6 +21,20 @@ export function hashRecover(map: usize, dead: u32): void {
   openBuckets(map, sign);
   settleAnnounced(map, dead);
   settleHands(map, dead);
+  if (hasLock(map)) openValues(map, sign);
+}
+
+function openValues(map: usize, sign: u32): void {
+  const stride = load<u32>(map, HASH_STRIDE);
+  const value = load<u32>(map, HASH_VALUE);
+  const elements = <usize>load<u32>(map, HASH_ELEMENTS);
+  const end = elements + load<u32>(map, HASH_TOTAL) * stride;
+  const neverGiven = <usize>load<u32>(sharedArea(map), AREA_GROWN);
+  for (let e = elements; e != end; e += stride) {
+    // Nobody had these, and their memory need not exist.
+    if (e == neverGiven) e = load<u32>(sharedArea(map), AREA_GROW_END);
+    openValue(map, e + value, sign);
+  }
 }
 
 /** The range was given away if some area ends after what counts as given. */
