@@ -1,8 +1,14 @@
-/** Memory of a fixed length, bytes. `write`: the helper fills it, so that it need not be initialised. */
+import { ELSEWHERE_HELPERS } from './table-elsewhere.js';
+import { GENERAL_HELPERS } from './table-general.js';
+import { KERNEL_HELPERS } from './table-kernel.js';
+import { MAP_HELPERS } from './table-maps.js';
+import { PACKET_HELPERS } from './table-packet.js';
+
+/** Memory of a fixed length, bytes. `write`: the helper fills it, so that it need not be initialised; `both`: it must. */
 export interface FixedMemory {
   readonly kind: 'fixed-memory';
   readonly bytes: number;
-  readonly access: 'read' | 'write';
+  readonly access: 'read' | 'write' | 'both';
   /** The kernel wants it aligned to its length (MEM_ALIGNED). */
   readonly aligned?: true;
 }
@@ -14,9 +20,12 @@ export interface FixedMemory {
 export type ArgumentKind =
   /** Any initialised register. */
   | 'anything'
+  /** The register as it is: the helper may look at it, or at what it points to, and nobody checks it. */
+  | 'unchecked'
   /** A number, no pointer. */
   | 'scalar'
   | 'context'
+  | 'context-or-null'
   | 'map'
   /** keySize readable bytes of the map argument's map; the same for a value. */
   | 'map-key'
@@ -76,12 +85,12 @@ export interface HelperPrototype {
   readonly id: number;
   /** The kernel's name; the runtime module exports the body under it. */
   readonly name: string;
-  /** r1 to r5, as many as the helper takes. */
+  /** r1 to r5, as many as the helper takes; [] where no program here can call it. */
   readonly args: readonly ArgumentKind[];
   readonly result: ResultKind;
   /** Types of programs that the kernel lets call it (of those here). */
   readonly users: readonly HelperUser[];
-  /** Why the runtime has no body for it, in a few words; absent where it has one. */
+  /** Why programs cannot have it here, in a few words; absent where they can. */
   readonly notOffered?: string;
   /** Packet pointers that the program holds are stale afterwards. */
   readonly movesPacket?: true;
@@ -89,188 +98,71 @@ export interface HelperPrototype {
   readonly packetMemory?: true;
   /** Only programs under a GPL-compatible licence may call it. */
   readonly gplOnly?: true;
+  /** Types whose programs get another body than the one of the helper's name. */
+  readonly bodies?: Readonly<Partial<Record<HelperUser, string>>>;
   /** The JIT writes the call out in place and the interpreter has a body of its own: runtime.wasm has none. */
   readonly builtin?: true;
 }
 
-const BOTH = ['xdp', 'sched_cls'] as const;
-const XDP = ['xdp'] as const;
+/** Every helper of the kernel, by id (bpf-helpers(7)): interpreter, JIT, verifier, disassembler and documentation read it. */
+export const HELPERS: readonly HelperRow[] = (
+  [...MAP_HELPERS, ...GENERAL_HELPERS, ...PACKET_HELPERS, ...KERNEL_HELPERS, ...ELSEWHERE_HELPERS] as const
+).toSorted((a, b) => a.id - b.id);
 
-/**
- * The helpers, by id (bpf-helpers(7); argument kinds as the kernel's bpf_func_proto of each).
- * Interpreter, JIT and verifier read this table; the bodies are in helpers/wasm and maps/wasm.
- */
-export const HELPERS = [
-  {
-    id: 1,
-    name: 'bpf_map_lookup_elem',
-    args: ['map', 'map-key'],
-    result: 'map-value-or-null',
-    users: BOTH,
-    packetMemory: true,
-  },
-  {
-    id: 2,
-    name: 'bpf_map_update_elem',
-    args: ['map', 'map-key', 'map-value', 'anything'],
-    result: 'integer',
-    users: BOTH,
-    packetMemory: true,
-  },
-  { id: 3, name: 'bpf_map_delete_elem', args: ['map', 'map-key'], result: 'integer', users: BOTH },
-  { id: 5, name: 'bpf_ktime_get_ns', args: [], result: 'integer', users: BOTH },
-  { id: 7, name: 'bpf_get_prandom_u32', args: [], result: 'integer', users: BOTH },
-  { id: 8, name: 'bpf_get_smp_processor_id', args: [], result: 'integer', users: BOTH },
-  {
-    id: 12,
-    name: 'bpf_tail_call',
-    args: ['context', 'map', 'anything'],
-    result: 'void',
-    users: BOTH,
-    builtin: true,
-  },
-  { id: 23, name: 'bpf_redirect', args: ['anything', 'anything'], result: 'integer', users: BOTH },
-  {
-    id: 25,
-    name: 'bpf_perf_event_output',
-    args: ['context', 'map', 'anything', 'memory', 'size-or-zero'],
-    result: 'integer',
-    users: BOTH,
-    packetMemory: true,
-    gplOnly: true,
-  },
-  {
-    id: 28,
-    name: 'bpf_csum_diff',
-    args: ['memory-or-null', 'size-or-zero', 'memory-or-null', 'size-or-zero', 'anything'],
-    result: 'integer',
-    users: BOTH,
-    packetMemory: true,
-  },
-  {
-    id: 44,
-    name: 'bpf_xdp_adjust_head',
-    args: ['context', 'anything'],
-    result: 'integer',
-    users: XDP,
-    movesPacket: true,
-  },
-  { id: 51, name: 'bpf_redirect_map', args: ['map', 'anything', 'anything'], result: 'integer', users: XDP },
-  {
-    id: 54,
-    name: 'bpf_xdp_adjust_meta',
-    args: ['context', 'anything'],
-    result: 'integer',
-    users: XDP,
-    movesPacket: true,
-  },
-  {
-    id: 65,
-    name: 'bpf_xdp_adjust_tail',
-    args: ['context', 'anything'],
-    result: 'integer',
-    users: XDP,
-    movesPacket: true,
-  },
-  {
-    id: 87,
-    name: 'bpf_map_push_elem',
-    args: ['map', 'map-value', 'anything'],
-    result: 'integer',
-    users: BOTH,
-    packetMemory: true,
-  },
-  { id: 88, name: 'bpf_map_pop_elem', args: ['map', 'map-value-write'], result: 'integer', users: BOTH },
-  { id: 89, name: 'bpf_map_peek_elem', args: ['map', 'map-value-write'], result: 'integer', users: BOTH },
-  {
-    id: 130,
-    name: 'bpf_ringbuf_output',
-    args: ['map', 'memory', 'size-or-zero', 'anything'],
-    result: 'integer',
-    users: BOTH,
-  },
-  {
-    id: 131,
-    name: 'bpf_ringbuf_reserve',
-    args: ['map', 'alloc-size', 'anything'],
-    result: 'record-or-null',
-    users: BOTH,
-  },
-  { id: 132, name: 'bpf_ringbuf_submit', args: ['record-release', 'anything'], result: 'void', users: BOTH },
-  { id: 133, name: 'bpf_ringbuf_discard', args: ['record-release', 'anything'], result: 'void', users: BOTH },
-  { id: 134, name: 'bpf_ringbuf_query', args: ['map', 'anything'], result: 'integer', users: BOTH },
-  {
-    id: 164,
-    name: 'bpf_for_each_map_elem',
-    args: ['map', 'function', 'stack-or-null', 'anything'],
-    result: 'integer',
-    users: BOTH,
-    builtin: true,
-  },
-  {
-    id: 181,
-    name: 'bpf_loop',
-    args: ['anything', 'function', 'stack-or-null', 'anything'],
-    result: 'integer',
-    users: BOTH,
-    builtin: true,
-  },
-  {
-    id: 197,
-    name: 'bpf_dynptr_from_mem',
-    args: ['memory-update', 'size-or-zero', 'anything', 'dynptr-new-local'],
-    result: 'integer',
-    users: BOTH,
-  },
-  {
-    id: 198,
-    name: 'bpf_ringbuf_reserve_dynptr',
-    args: ['map', 'anything', 'anything', 'dynptr-new-ringbuf'],
-    result: 'integer',
-    users: BOTH,
-  },
-  {
-    id: 199,
-    name: 'bpf_ringbuf_submit_dynptr',
-    args: ['dynptr-release-ringbuf', 'anything'],
-    result: 'void',
-    users: BOTH,
-  },
-  {
-    id: 200,
-    name: 'bpf_ringbuf_discard_dynptr',
-    args: ['dynptr-release-ringbuf', 'anything'],
-    result: 'void',
-    users: BOTH,
-  },
-  {
-    id: 201,
-    name: 'bpf_dynptr_read',
-    args: ['memory-write', 'size-or-zero', 'dynptr', 'anything', 'anything'],
-    result: 'integer',
-    users: BOTH,
-  },
-  {
-    id: 202,
-    name: 'bpf_dynptr_write',
-    args: ['dynptr', 'anything', 'memory', 'size-or-zero', 'anything'],
-    result: 'integer',
-    users: BOTH,
-  },
-  {
-    id: 203,
-    name: 'bpf_dynptr_data',
-    args: ['dynptr', 'anything', 'alloc-size'],
-    result: 'dynptr-memory-or-null',
-    users: BOTH,
-  },
-] as const satisfies readonly HelperPrototype[];
+type Offered =
+  | (typeof MAP_HELPERS)[number]
+  | (typeof GENERAL_HELPERS)[number]
+  | (typeof PACKET_HELPERS)[number];
 
-export type HelperName = (typeof HELPERS)[number]['name'];
+/** Those that programs can call here; but for the `builtin` ones, runtime.wasm exports a body under each name. */
+export type HelperName = Offered['name'];
 
-const byId: ReadonlyMap<number, (typeof HELPERS)[number]> = new Map(HELPERS.map((row) => [row.id, row]));
+/** Exports of runtime.wasm that are bodies of helpers. */
+export type HelperBodyName = HelperName | 'bpf_skb_redirect';
 
-/** The helper of a call's imm, or undefined where there is none. */
-export function helperById(id: number): (HelperPrototype & { readonly name: HelperName }) | undefined {
+/** A helper that programs can call here. */
+export interface OfferedHelper extends HelperPrototype {
+  readonly name: HelperName;
+  readonly notOffered?: never;
+  readonly bodies?: Readonly<Partial<Record<HelperUser, HelperBodyName>>>;
+}
+
+/** A helper that is known by name alone. */
+export interface KnownHelper extends HelperPrototype {
+  readonly notOffered: string;
+}
+
+export type HelperRow = OfferedHelper | KnownHelper;
+
+const byId: ReadonlyMap<number, HelperRow> = new Map(HELPERS.map((row) => [row.id, row]));
+
+/** The helper of a call's imm, offered or not; undefined where the kernel has none either. */
+export function helperById(id: number): HelperRow | undefined {
   return byId.get(id);
+}
+
+/** The export of runtime.wasm that a program of a type calls. */
+export function bodyName({ name, bodies }: OfferedHelper, user: HelperUser): HelperBodyName {
+  return bodies?.[user] ?? name;
+}
+
+/** A helper as documentation lists it. */
+export interface HelperDescription {
+  readonly id: number;
+  readonly name: string;
+  readonly users: readonly HelperUser[];
+  readonly offered: boolean;
+  /** Why it is not offered; '' where it is. */
+  readonly why: string;
+}
+
+/** All helpers, by id. */
+export function describeHelpers(): HelperDescription[] {
+  return HELPERS.map(({ id, name, users, notOffered }) => ({
+    id,
+    name,
+    users,
+    offered: notOffered === undefined,
+    why: notOffered ?? '',
+  }));
 }

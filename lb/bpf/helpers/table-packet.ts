@@ -8,7 +8,14 @@ const MTU = { kind: 'fixed-memory', bytes: 4, access: 'both', aligned: true } as
 
 /** Helpers on the packet: of both types of programs, of XDP's xdp_md, of TC's __sk_buff. */
 export const PACKET_HELPERS = [
-  { id: 23, name: 'bpf_redirect', args: ['anything', 'anything'], result: 'integer', users: BOTH },
+  {
+    id: 23,
+    name: 'bpf_redirect',
+    args: ['anything', 'anything'],
+    result: 'integer',
+    users: BOTH,
+    bodies: { sched_cls: 'bpf_skb_redirect' },
+  },
   {
     id: 28,
     name: 'bpf_csum_diff',

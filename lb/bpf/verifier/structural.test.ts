@@ -248,6 +248,15 @@ describe('what is not offered', () => {
   ];
   for (const [name, text, type, fault] of rows) it(name, () => expect(refuse(text, type)).toEqual(fault));
 
+  it('of the kernel’s own table', () => {
+    expect(check('call 4\nexit')).toMatchObject({
+      code: 'STRUCTURE_HELPER_NOT_OFFERED',
+      helper: 'bpf_probe_read',
+    });
+    expect(check('call 9999\nexit')).toMatchObject({ code: 'STRUCTURE_HELPER', helper: 9999 });
+    expect(() => checkStructure(assemble('call 9999\nexit'))).toThrow('helper 9999 is not known');
+  });
+
   it('the message says why a relocation found nothing', () => {
     const program = assemble(`call ${POISON_HELPER}\nexit`);
     expect(() => checkStructure(program, { poisoned })).toThrow('no field of this name');

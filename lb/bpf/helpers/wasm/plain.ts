@@ -1,9 +1,36 @@
-// Helpers without a context: clock, randomness, CPU number, checksum (bpf-helpers(7)).
-import { CPU_CLOCK_NS, CPU_PRANDOM } from "../../memory/layout";
+// Helpers without a context: clocks, randomness, CPU number, checksum (bpf-helpers(7)).
+import {
+  CPU_BOOT_OFFSET_NS, CPU_CLOCK_NS, CPU_NUMA_NODE, CPU_PRANDOM, CPU_TAI_OFFSET_NS,
+} from "../../memory/layout";
 import { block, cpu } from "../../maps/wasm/memory";
+
+/** A tick at 250 a second, which most distributions' kernels have (CONFIG_HZ). */
+const NS_PER_JIFFY: u64 = 4000000;
 
 export function bpf_ktime_get_ns(): u64 {
   return load<u64>(block, CPU_CLOCK_NS);
+}
+
+/** The clock's word is written once a batch of packets: it is coarse already. */
+export function bpf_ktime_get_coarse_ns(): u64 {
+  return load<u64>(block, CPU_CLOCK_NS);
+}
+
+export function bpf_ktime_get_boot_ns(): u64 {
+  return load<u64>(block, CPU_CLOCK_NS) + load<u64>(block, CPU_BOOT_OFFSET_NS);
+}
+
+export function bpf_ktime_get_tai_ns(): u64 {
+  return load<u64>(block, CPU_CLOCK_NS) + load<u64>(block, CPU_TAI_OFFSET_NS);
+}
+
+/** Ticks of the monotonic clock; Linux counts from five minutes below 2³², so only differences mean anything. */
+export function bpf_jiffies64(): u64 {
+  return load<u64>(block, CPU_CLOCK_NS) / NS_PER_JIFFY;
+}
+
+export function bpf_get_numa_node_id(): u64 {
+  return load<u32>(block, CPU_NUMA_NODE);
 }
 
 /** xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016). */
