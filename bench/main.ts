@@ -6,6 +6,7 @@ import { type Comparison, formatComparison, machine } from './report.js';
 /** Subject → what measures it. Loaded when it is wanted: each needs other rights. */
 const SUBJECTS: Readonly<Record<string, (rounds: number) => Promise<readonly Comparison[]>>> = {
   program: async (rounds) => (await import('./program.js')).benchProgram(rounds),
+  maps: async (rounds) => (await import('./maps.js')).benchMaps(rounds),
   load: async (rounds) => (await import('./load.js')).benchLoad(rounds),
   forwarding: async (rounds) => (await import('./forwarding.js')).benchForwarding(rounds, 2),
   latency: async (rounds) => (await import('./latency.js')).benchLatency(rounds),

@@ -6,7 +6,15 @@ export { CodedError, type Fault } from '../errors.js';
 export { type FieldValue, PacketContext, PacketError } from './context/packet.js';
 export * from './engine/context.js';
 export { interpret, type StepListener } from './engine/interpreter.js';
-export { HELPERS, type HelperName, type HelperPrototype } from './helpers/prototypes.js';
+export { Fib, FibError, type FibOptions, type Link, type Neighbour, type Route } from './helpers/fib.js';
+export {
+  describeHelpers,
+  HELPERS,
+  type HelperDescription,
+  type HelperName,
+  type HelperPrototype,
+} from './helpers/prototypes.js';
+export { readTraceLog, type TraceLine } from './helpers/trace-log.js';
 export { decodeProgram, encodeProgram, IsaError } from './isa/codec.js';
 export type { Instruction, InstructionKind, Of } from './isa/instruction.js';
 export { formatInstruction } from './isa/text.js';

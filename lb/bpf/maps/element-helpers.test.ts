@@ -38,13 +38,13 @@ struct { __uint(type, 2); __uint(max_entries, 2); __type(key, u32); __type(value
 struct { __uint(type, 9); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } lru SEC(".maps");
 u64 seen[24];
 char _license[] SEC("license") = "GPL";
-struct tally { u64 count, keys, values, stop; };
-static long add(void *map, u32 *key, u64 *value, struct tally *tally) {
-  tally->count++; tally->keys += *key; tally->values += *value;
-  return tally->count == tally->stop;
+struct tally { u64 count, keys, values, stop; } tally;
+static long add(void *map, u32 *key, u64 *value, void *context) {
+  tally.count++; tally.keys += *key; tally.values += *value;
+  return tally.count == tally.stop;
 }
-static long erase(void *map, u32 *key, u64 *value, struct tally *tally) {
-  u32 k = *key; tally->count += delete(map, &k) == 0; return 0;
+static long erase(void *map, u32 *key, u64 *value, void *context) {
+  u32 k = *key; tally.count += delete(map, &k) == 0; return 0;
 }
 #define VALUE(pointer) ({ u64 *p = (pointer); p ? *p : -1ull; })
 `;
@@ -156,13 +156,13 @@ const ROWS: readonly Row[] = [
     const isArray = map === 'percpu_array';
     return {
       rule: `${map}: for each element`,
-      code: `u64 v; for (u32 k = 1; k < 4; k++) { v = k * 10; update(&${map}, &k, &v, 0); }
-      struct tally all = {}, one = { .stop = 1 }, gone = {}, after = {};
-      seen[0] = for_each(&${map}, add, &all, 0); seen[1] = all.count; seen[2] = all.keys; seen[3] = all.values;
-      seen[4] = for_each(&${map}, add, &one, 0); seen[5] = one.count;
-      seen[6] = for_each(&${map}, add, &all, 1);
-      seen[7] = for_each(&${map}, erase, &gone, 0); seen[8] = gone.count;
-      seen[9] = for_each(&${map}, add, &after, 0);`,
+      code: `u32 k = 1; u64 v = 10; update(&${map}, &k, &v, 0); k = 2; v = 20; update(&${map}, &k, &v, 0);
+      k = 3; v = 30; update(&${map}, &k, &v, 0);
+      seen[0] = for_each(&${map}, add, 0, 0); seen[1] = tally.count; seen[2] = tally.keys; seen[3] = tally.values;
+      tally.count = 0; tally.stop = 1; seen[4] = for_each(&${map}, add, 0, 0); seen[5] = tally.count;
+      seen[6] = for_each(&${map}, add, 0, 1);
+      tally.count = 0; seen[7] = for_each(&${map}, erase, 0, 0); seen[8] = tally.count;
+      tally.stop = 0; seen[9] = for_each(&${map}, add, 0, 0);`,
       seen: [isArray ? 4 : 3, isArray ? 4 : 3, 6, 60, 1, 1, E.EINVAL, ...(isArray ? [4, 0, 4] : [3, 3, 0])],
     };
   }),
