@@ -197,6 +197,7 @@ export function runObject(path: string, options: RunObjectOptions): void {
     const summary = [...verdicts].map(([verdict, times]) => `${verdict} ${count(times)}`).join(', ');
     console.log(`${program.name}: ${count(packets.length)} packets: ${summary || 'none'}`);
   }
+  for (const { text } of machine.traceLog()) console.error(`bpf_printk: ${text}`);
   for (const name of options.show) for (const text of showMap(inspector, name)) console.log(text);
   machine.close();
 }

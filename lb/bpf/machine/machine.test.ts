@@ -69,6 +69,16 @@ SEC("tc") int mark(struct __sk_buff *skb) {
 SEC("kprobe/nothing") int probe(void *ctx) { return 0; }
 `;
 
+const PRINTS = `${BPF_PRELUDE}
+static long (*print_trace)(const char *, __u32, ...) = (void *)6;
+SEC("xdp") int print(struct xdp_md *ctx) {
+  static const char format[] = "length %d\\n";
+  print_trace(format, sizeof(format), ctx->data_end - ctx->data);
+  return 2;
+}
+char _license[] SEC("license") = "GPL";
+`;
+
 const TAIL_CALLS = `${BPF_PRELUDE}
 int first(struct xdp_md *ctx); int second(struct xdp_md *ctx);
 struct { __uint(type, 3); __uint(max_entries, 4); __uint(key_size, 4);
@@ -194,6 +204,17 @@ describe.skipIf(missingClang).each(ENGINES)(`a machine with the %s${note}`, (eng
       },
     ]);
     expect(events.lost).toBe(0n);
+  });
+
+  it('what programs printed', () => {
+    const m = Machine.create(load(PRINTS), { engine, clock: () => 77n });
+    m.program('print').run(packet);
+    m.program('print').run(packet.subarray(0, 20));
+    expect(m.traceLog()).toEqual([
+      { cpu: 0, timeNs: 77n, text: 'length 60' },
+      { cpu: 0, timeNs: 77n, text: 'length 20' },
+    ]);
+    expect(m.traceLog()).toEqual([]);
   });
 
   it('says where a packet was redirected', () => {

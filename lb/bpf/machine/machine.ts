@@ -1,5 +1,6 @@
 import type { StepListener } from '../engine/interpreter.js';
 import type { HelperUser } from '../helpers/prototypes.js';
+import { readTraceLog, type TraceLine } from '../helpers/trace-log.js';
 import type { MapSpec } from '../maps/map.js';
 import { type ArenaMap, ArenaMaps, mapBytes } from '../maps/registry.js';
 import { TypedMap } from '../maps/typed-map.js';
@@ -181,6 +182,13 @@ export class Machine {
       new Events<unknown>(this.#host, map, this.#cpus.length, this.object.btf, type);
     this.#events.set(name, events);
     return events as Events<T>;
+  }
+
+  /** What programs printed (bpf_printk) since the last call, CPU by CPU. */
+  traceLog(): TraceLine[] {
+    const lines: TraceLine[] = [];
+    for (const cpu of this.#cpus.keys()) readTraceLog(this.#arena, cpu, (line) => lines.push(line));
+    return lines;
   }
 
   /** What pointers of a program lead to now on its CPU: context, packet, stack, maps. */
