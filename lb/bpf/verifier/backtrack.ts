@@ -157,8 +157,7 @@ export function stepBack(
     );
   }
   wanted.spread(entry);
-  // A number by which the kernel's functions were called: nothing is known of what it did.
-  const outcome = step.kind === 'call-kernel' ? 'lost' : backOver(env, step, after, entry, wanted);
+  const outcome = backOver(env, step, after, entry, wanted);
   wanted.spread(entry);
   return outcome;
 }

@@ -92,9 +92,6 @@ function edgesOf(step: Step, marks: Uint8Array): readonly Edge[] {
       if (CALLS_BACK.has(step.id)) marks[slot]! |= MARK.PRUNE | MARK.JUMP | MARK.CHECKPOINT | MARK.CALLBACK;
       afterCall();
       return [next];
-    case 'call-kernel':
-      afterCall();
-      return [next];
     case 'call-local':
       afterCall();
       marks[slot]! |= MARK.PRUNE;
@@ -148,7 +145,6 @@ function usesOf(step: Step): { readonly reads: number; readonly writes: number }
       return { reads: taken === undefined ? ARGUMENTS : ((1 << taken) - 1) << 1, writes: CLOBBERED };
     }
     case 'call-local':
-    case 'call-kernel':
       return { reads: ARGUMENTS, writes: CLOBBERED };
     case 'exit':
       return { reads: RESULT, writes: 0 };

@@ -1,6 +1,7 @@
 import { contextUser } from '../context/fields.js';
 import type { ContextUser, SlotFacts, VerifierMap, VerifyOptions } from './input.js';
 import { PROGRAM_FLAGS } from './input.js';
+import { KeptStates } from './kept-states.js';
 import type { Log } from './log.js';
 import { type Program, type Subprogram, subprogramAt } from './program.js';
 import { refuse } from './refusal.js';
@@ -60,6 +61,7 @@ export class Environment {
   peakStates = 0;
   statesPerSlot = 0;
 
+  kept: KeptStates;
   readonly facts = new Map<number, SlotFacts>();
   readonly seen: Uint8Array;
   /** Type of pointer that an instruction goes through, where all paths must have the same. */
@@ -79,6 +81,7 @@ export class Environment {
     this.limit = options.limit ?? LIMITS.processed;
     this.seen = new Uint8Array(program.steps.length);
     this.pointerTypes = new Int32Array(program.steps.length);
+    this.kept = new KeptStates(program.steps.length);
   }
 
   get frame(): Frame {

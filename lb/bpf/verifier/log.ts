@@ -1,3 +1,4 @@
+import type { LineSpec } from '../object/spec.js';
 import { formatFrame } from './format-state.js';
 import type { Frame, State } from './state.js';
 
@@ -21,6 +22,8 @@ export const ALL_TOUCHED: Touched = { registers: -1, slotsLo: -1, slotsHi: -1 };
 /** The verifier's log, as the kernel writes it (Linux 6.18, kernel/bpf/log.c). */
 export class Log {
   readonly level: 0 | 1 | 2;
+  /** Source line that was written last. */
+  lastLine: LineSpec | undefined = undefined;
   #pieces: Piece[] = [];
   /** Pieces dropped at the front. */
   #dropped = 0;

@@ -25,8 +25,11 @@ export function markPreciseSlot(env: Environment, frame: number, slot: number): 
   markChain(env, wanted, env.state);
 }
 
-/** A path ends at a state that `old` stands for: what mattered behind `old` matters behind `now`. */
-export function propagatePrecision(env: Environment, old: State, now: State): void {
+/**
+ * A path ends at a state that `old` stands for: what mattered behind `old` matters behind `now`.
+ * @returns whether that was news to a state behind `now`
+ */
+export function propagatePrecision(env: Environment, old: State, now: State): boolean {
   const wanted = new Backtrack(now.frames.length - 1);
   for (const frame of old.frames) {
     for (let register = 0; register < FRAME_POINTER; register++) {
@@ -38,14 +41,16 @@ export function propagatePrecision(env: Environment, old: State, now: State): vo
         wanted.setSlot(frame.index, slot);
     }
   }
-  markChain(env, wanted, now);
+  return markChain(env, wanted, now);
 }
 
-function markChain(env: Environment, wanted: Backtrack, from: State): void {
-  if (wanted.isEmpty) return;
+/** @returns whether a kept state has marks that it did not have before */
+function markChain(env: Environment, wanted: Backtrack, from: State): boolean {
+  if (wanted.isEmpty) return false;
+  let isNews = false;
   let state = from;
   let { first } = from;
-  let last = env.slot;
+  let last = from.slot;
   let after = -1;
   let isFirstStep = true;
   const isVerbose = env.log.level === 2;
@@ -57,25 +62,27 @@ function markChain(env: Environment, wanted: Backtrack, from: State): void {
     // Before the first instruction of a global function: its arguments.
     if (last < 0) {
       markArguments(state, wanted);
-      return;
+      return isNews;
     }
     const outcome = backThrough(env, state, wanted, { first, last, after, isFirstStep });
     isFirstStep = false;
-    if (outcome === 'found') return;
+    if (outcome === 'found') return isNews;
     if (outcome === 'lost') {
       markAllPrecise(from);
-      return;
+      return true;
     }
     const { parent } = state;
     if (parent === undefined) break;
-    markState(env, parent, wanted);
-    if (wanted.isEmpty) return;
+    isNews = markState(env, parent, wanted) || isNews;
+    if (wanted.isEmpty) return isNews;
     after = first;
     // What was walked before the parent was kept stands in the parent.
     ({ first, last } = parent);
     state = parent;
   }
-  if (!wanted.isEmpty) markAllPrecise(from);
+  if (wanted.isEmpty) return isNews;
+  markAllPrecise(from);
+  return true;
 }
 
 interface Stretch {
@@ -116,24 +123,32 @@ function backThrough(
 }
 
 /** Mark what is wanted in a kept state; what was marked before needs no further search. */
-function markState(env: Environment, state: State, wanted: Backtrack): void {
+function markState(env: Environment, state: State, wanted: Backtrack): boolean {
+  let isNews = false;
   for (let index = wanted.frame; index >= 0; index--) {
     const frame = state.frames[index];
     if (frame === undefined) continue;
     wanted.forEachRegister(index, (register) => {
       if (!frame.registers[register]!.isScalar || frame.isPreciseRegister(register))
         wanted.clearRegister(index, register);
-      else frame.preciseRegisters |= 1 << register;
+      else {
+        frame.preciseRegisters |= 1 << register;
+        isNews = true;
+      }
     });
     wanted.forEachSlot(index, (slot) => {
       if (frame.spilled(slot)?.isScalar !== true || frame.isPreciseSlot(slot)) wanted.clearSlot(index, slot);
-      else frame.markPreciseSlot(slot);
+      else {
+        frame.markPreciseSlot(slot);
+        isNews = true;
+      }
     });
     if (env.log.level === 2) {
       const prefix = `mark_precise: frame${index}: parent state regs=${wanted.registerText(index)} stack=${wanted.slotText(index)}: `;
       env.log.writeFrame(prefix, state, frame);
     }
   }
+  return isNews;
 }
 
 function markArguments({ frames }: State, wanted: Backtrack): void {

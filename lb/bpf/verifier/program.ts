@@ -1,14 +1,7 @@
 import type { Instruction } from '../isa/instruction.js';
 import type { VerifyOptions } from './input.js';
-import type { Refusal } from './refusal.js';
 
-/** A call of a function of the kernel by number 0, which the kernel lets pass until the program is written out. */
-export interface KernelCallStep {
-  readonly kind: 'call-kernel';
-  readonly slot: number;
-}
-
-export type Step = Instruction | KernelCallStep;
+export type Step = Instruction;
 
 /** A function of the program. */
 export interface Subprogram {
@@ -46,14 +39,14 @@ export interface Program {
   readonly options: VerifyOptions;
   /** Undefined: the second half of an LD_IMM64. */
   readonly steps: readonly (Step | undefined)[];
-  /** Instructions that are wrong in themselves: the kernel says so when it gets there. */
-  readonly refusals: ReadonlyMap<number, Refusal>;
   /** Opcodes, for the log. */
   readonly opcodes: Uint8Array;
   readonly subprograms: readonly Subprogram[];
   readonly marks: Uint8Array;
   /** Registers that are read before they are written again, as bits. */
   readonly liveRegisters: Uint16Array;
+  /** Which loop an instruction is in, by number; 0: none. See loops.ts. */
+  readonly loops: Uint16Array;
 }
 
 /** Index of the function that a slot is in. */

@@ -35,17 +35,16 @@ export function release(env: Environment, id: number): boolean {
  */
 export function checkNothingHeld(env: Environment, what: string, locksToo: boolean): void {
   const { state } = env;
-  if (locksToo && state.locks > 0) {
-    refuse('VERIFY_LOCK', 'EINVAL', `${what} cannot be used inside bpf_spin_lock-ed region`);
-  }
   // What a function leaves, its caller may give back.
-  if (state.frames.length > 1) return;
-  const held = state.references.filter(({ kind }) => kind === 'record');
-  if (held.length === 0) return;
-  throw new Refusal('VERIFY_REFERENCE', 'EINVAL', [
-    ...held.map(({ id, slot }) => `Unreleased reference id=${id} alloc_insn=${slot}`),
-    `${what} would lead to reference leak`,
-  ]);
+  const held = state.frames.length > 1 ? [] : state.references.filter(({ kind }) => kind === 'record');
+  if (held.length > 0) {
+    throw new Refusal('VERIFY_REFERENCE', 'EINVAL', [
+      ...held.map(({ id, slot }) => `Unreleased reference id=${id} alloc_insn=${slot}`),
+      `${what} would lead to reference leak`,
+    ]);
+  }
+  if (locksToo && state.locks > 0)
+    refuse('VERIFY_LOCK', 'EINVAL', `${what} cannot be used inside bpf_spin_lock-ed region`);
 }
 
 /** bpf_spin_lock and bpf_spin_unlock on a map's value. @throws Refusal */

@@ -1,3 +1,5 @@
+import type { State } from './state.js';
+
 /** Which rule a program breaks. */
 export type VerifyCode =
   | 'VERIFY_ENCODING'
@@ -72,6 +74,8 @@ export class Refusal extends Error {
   readonly register: number | undefined;
   /** Set by who knows it. */
   slot = -1;
+  /** States that the log shows behind the lines, with what stands in front of each. */
+  states: readonly (readonly [string, State])[] = [];
 
   constructor(code: VerifyCode, errno: VerifyErrno, lines: readonly string[], register?: number) {
     super(lines.join(' | '));

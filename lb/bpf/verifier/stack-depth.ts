@@ -16,7 +16,12 @@ const ABOVE_TAIL_CALL = 256;
 export function checkStackDepth(program: Program): number {
   const calls = callsOf(program);
   let deepest = 0;
+  // What was followed with as much above it needs not be followed again.
+  const done = new Set<string>();
   const follow = (index: number, above: number, frames: number): void => {
+    const key = `${index} ${above} ${frames}`;
+    if (done.has(key)) return;
+    done.add(key);
     const subprogram = program.subprograms[index]!;
     if (index > 0 && subprogram.hasTailCall && above >= ABOVE_TAIL_CALL) {
       refuse(
@@ -44,7 +49,7 @@ export function checkStackDepth(program: Program): number {
 function callsOf({ steps, subprograms }: Program): number[][] {
   const calls: number[][] = subprograms.map(() => []);
   for (const step of steps) {
-    if (step === undefined || step.kind === 'call-kernel') continue;
+    if (step === undefined) continue;
     const target = calledFunction(step);
     if (target === undefined) continue;
     const callee = subprogramAt(subprograms, target);

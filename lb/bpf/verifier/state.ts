@@ -171,8 +171,8 @@ export class State {
   depth = 0;
   /** Kept states: what is not read any more was taken out. */
   isCleaned = false;
-  /** Kept states: the one, still being explored, that a path from here came back to. */
-  loopEntry: State | undefined = undefined;
+  /** Kept states: no longer looked at, but still the parent of others. */
+  isEvicted = false;
   /** Kept states: comparisons that ended a path, and that did not. */
   hits = 0;
   misses = 0;

@@ -22,8 +22,6 @@ const isShort = (slot: number, target: number) => Math.abs(target - slot - 1) <=
 /** An instruction as the kernel's log has it (Linux 6.18, kernel/bpf/disasm.c), without slot and opcode. */
 export function stepText(step: Step): string {
   switch (step.kind) {
-    case 'call-kernel':
-      return 'call kernel-function';
     case 'alu': {
       const { op, width, dst, src } = step;
       return `${register(dst, width)} ${ALU[op].sign} ${operand(src, width)}`;

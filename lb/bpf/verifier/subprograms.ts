@@ -9,10 +9,6 @@ const MAX_SUBPROGRAMS = 256;
 /** BTF_FUNC_GLOBAL (uapi/linux/btf.h). */
 const LINKAGE_GLOBAL = 1;
 
-/** The function that an instruction calls or names. */
-const targetOf = (step: Step): number | undefined =>
-  step.kind === 'call-kernel' ? undefined : calledFunction(step);
-
 /**
  * Find the functions, and check that each is one: calls go to places in the program, jumps stay inside, control
  * does not run past an end.
@@ -48,7 +44,7 @@ export function findSubprograms(
 function startsOf(steps: readonly (Step | undefined)[]): number[] {
   const starts = new Set([0]);
   for (const step of steps) {
-    const target = step === undefined ? undefined : targetOf(step);
+    const target = step === undefined ? undefined : calledFunction(step);
     if (target === undefined) continue;
     if (target < 0 || target >= steps.length) refuse('VERIFY_JUMP', 'EINVAL', 'call to invalid destination');
     starts.add(target);
@@ -96,7 +92,7 @@ function spreadMoves(subprograms: readonly Subprogram[], steps: readonly (Step |
       if (subprogram.movesPacket) continue;
       for (let slot = subprogram.start; slot < subprogram.end && !subprogram.movesPacket; slot++) {
         const step = steps[slot];
-        const target = step === undefined ? undefined : targetOf(step);
+        const target = step === undefined ? undefined : calledFunction(step);
         if (target === undefined) continue;
         subprogram.movesPacket = subprograms[subprogramAt(subprograms, target)]!.movesPacket;
         again ||= subprogram.movesPacket;
