@@ -10,6 +10,7 @@ import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
+import { requireVerified } from './bpf/verifier/require.js';
 import { checkStructure } from './bpf/verifier/structural.js';
 import { AfPacketEngine } from './engine/af-packet.js';
 import { CodedError } from './errors.js';
@@ -81,11 +82,13 @@ interface Compiled {
   readonly status: Omit<ProgramStatus, 'runs' | 'runNs'>;
 }
 
-/** Check and compile a program against the maps where they lie. */
+/** Check, prove and compile a program against the maps where they lie. */
 function compile({ object, spec }: Program, maps: readonly ArenaMapInfo[]): Compiled {
   const start = performance.now();
   const instructions = decodeProgram(spec.code);
   checkStructure(instructions, { programType: 'xdp', maps, poisoned: spec.poisoned ?? [] });
+  const sized = object.maps.map((map, index) => ({ ...map, maxEntries: maps[index]!.maxEntries }));
+  requireVerified(spec, object, { instructions, type: 'xdp', maps: sized });
   const { wasm } = compileProgram(instructions, maps);
   const module = new WebAssembly.Module(wasm);
   const status = {

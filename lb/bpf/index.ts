@@ -1,6 +1,6 @@
 /**
  * The eBPF runtime's door: object file in, maps and a program that runs out.
- * loadObject → Machine, which is: createMaps (ArenaMaps) → decodeProgram → checkStructure → compileProgram or interpret.
+ * loadObject → Machine, which is: createMaps (ArenaMaps) → decodeProgram → checkStructure → verifyProgram → compileProgram or interpret.
  */
 export { CodedError, type Fault } from '../errors.js';
 export { type FieldValue, PacketContext, PacketError } from './context/packet.js';
@@ -76,4 +76,18 @@ export {
 } from './object/values.js';
 export { ENGINES, type EngineName, type Outcome, Sandbox, SandboxError } from './sandbox.js';
 export { Trace, type TraceOptions, type TraceRegion } from './trace.js';
+export {
+  type Accepted,
+  type Refused,
+  type SlotFacts,
+  type VerifierMap,
+  type VerifyInput,
+  type VerifyOptions,
+  type VerifyResult,
+  verifierMapOf,
+} from './verifier/input.js';
+export type { VerifyCode, VerifyFault } from './verifier/refusal.js';
+export { VerifyError, type VerifyErrorFault, verifyOptionsOf } from './verifier/require.js';
 export { checkStructure, StructureError } from './verifier/structural.js';
+export { verifyProgram } from './verifier/verify.js';
+export { verifyCode } from './verifier/verify-code.js';

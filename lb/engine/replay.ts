@@ -20,6 +20,7 @@ import {
 } from '../bpf/memory/layout.js';
 import { createMaps } from '../bpf/object/create-maps.js';
 import type { ObjectSpec, ProgramSpec } from '../bpf/object/spec.js';
+import { requireVerified } from '../bpf/verifier/require.js';
 import { checkStructure } from '../bpf/verifier/structural.js';
 import { CodedError } from '../errors.js';
 
@@ -102,7 +103,7 @@ export class Replay {
     this.cpus = arena.cpus;
     this.#view = new DataView(arena.u8.buffer);
     this.#context = arena.block(CPU) + CPU_XDP_MD;
-    this.#executable = prepare(spec, [...maps.values()], engine, runtime);
+    this.#executable = prepare(object, spec, [...maps.values()], engine, runtime);
   }
 
   /**
@@ -157,6 +158,7 @@ function noProgram(object: ObjectSpec, program: string): ReplayError {
 }
 
 function prepare(
+  object: ObjectSpec,
   spec: ProgramSpec,
   maps: readonly ArenaMap[],
   engine: 'jit' | 'interpreter',
@@ -165,6 +167,8 @@ function prepare(
   const instructions = decodeProgram(spec.code);
   const infos = maps.map((map) => map.info);
   checkStructure(instructions, { programType: spec.type, maps: infos, poisoned: spec.poisoned ?? [] });
+  if (spec.type === 'xdp' || spec.type === 'sched_cls')
+    requireVerified(spec, object, { instructions, type: spec.type, maps: maps.map((map) => map.spec) });
   if (engine === 'interpreter') return interpret(instructions, { runtime, maps: infos });
   const { wasm } = compileProgram(instructions, infos);
   return instantiateProgram(new WebAssembly.Module(wasm), runtime);

@@ -2,6 +2,5 @@
 export { type Event, Events } from './events.js';
 export { MachineError, type MachineFault } from './fault.js';
 export { Global } from './global.js';
-export type { Verifiable, Verify } from './loaded.js';
 export { Machine, type MachineOptions } from './machine.js';
 export { MachineProgram, type Redirect, type RunOptions, type RunResult } from './program.js';

@@ -4,26 +4,25 @@ import type { HelperUser } from '../helpers/prototypes.js';
 import { decodeProgram } from '../isa/codec.js';
 import type { Instruction } from '../isa/instruction.js';
 import { compileProgram, instantiateProgram } from '../jit/compile.js';
-import type { MapSpec } from '../maps/map.js';
 import type { ArenaMap, ArenaMapInfo } from '../maps/registry.js';
 import type { Runtime } from '../maps/runtime.js';
-import type { ProgramSpec } from '../object/spec.js';
+import type { ObjectSpec, ProgramSpec } from '../object/spec.js';
 import type { EngineName } from '../sandbox.js';
+import { requireVerified } from '../verifier/require.js';
 import { checkStructure } from '../verifier/structural.js';
 
 /** Program types that can be run. */
 const RUNNABLE: ReadonlySet<string> = new Set<HelperUser>(['xdp', 'sched_cls']);
 export const isRunnable = (type: string): type is HelperUser => RUNNABLE.has(type);
 
-/** What `verify` is given beside the program. */
-export interface Verifiable {
+/** Where a program comes from, and what it becomes. */
+export interface LoadOptions {
+  readonly object: ObjectSpec;
   readonly type: HelperUser;
-  readonly instructions: readonly Instruction[];
-  /** By the index that the program's map references have. */
-  readonly maps: readonly MapSpec[];
+  readonly engine: EngineName;
+  /** Prove it before it is compiled. */
+  readonly verify: boolean;
 }
-/** Refuses a program by throwing. */
-export type Verify = (program: ProgramSpec, input: Verifiable) => void;
 
 /** A program that is checked and compiled, once for all CPUs. */
 export class LoadedProgram {
@@ -38,15 +37,13 @@ export class LoadedProgram {
 
   /**
    * @param maps by the index that the program's map references have
-   * @throws DecodeError, StructureError, JitError, and what `verify` throws
+   * @throws IsaError, StructureError, VerifyError, JitError
    */
   constructor(
     spec: ProgramSpec,
-    type: HelperUser,
     number: number,
     maps: readonly ArenaMap[],
-    engine: EngineName,
-    verify?: Verify,
+    { object, type, engine, verify }: LoadOptions,
   ) {
     this.spec = spec;
     this.type = type;
@@ -55,7 +52,7 @@ export class LoadedProgram {
     const instructions = decodeProgram(spec.code);
     const { poisoned = [] } = spec;
     checkStructure(instructions, { programType: type, maps: this.#maps, poisoned });
-    verify?.(spec, { type, instructions, maps: maps.map((map) => map.spec) });
+    if (verify) requireVerified(spec, object, { instructions, type, maps: maps.map((map) => map.spec) });
     this.wasm = engine === 'jit' ? compileProgram(instructions, this.#maps, { type }).wasm : undefined;
     this.#code = this.wasm === undefined ? instructions : new WebAssembly.Module(this.wasm);
   }

@@ -16,7 +16,7 @@ import { MachineCpu, PACKET_BYTES } from './cpu.js';
 import { Events } from './events.js';
 import { MachineError, named } from './fault.js';
 import { findGlobal, Global } from './global.js';
-import { isRunnable, LoadedProgram, type Verify } from './loaded.js';
+import { isRunnable, LoadedProgram } from './loaded.js';
 import { MachineProgram } from './program.js';
 import { programCodec } from './program-codec.js';
 import { regionsOf } from './regions.js';
@@ -37,8 +37,8 @@ export interface MachineOptions {
   readonly maxEntries?: Readonly<Record<string, number>>;
   /** Types of programs by name whose sections do not say one. */
   readonly types?: Readonly<Record<string, HelperUser>>;
-  /** Called with each program after the check of its structure, before it is compiled; refuses by throwing. */
-  readonly verify?: Verify;
+  /** Prove that programs are safe before they run: true unless given. Without it only trusted objects may be run. */
+  readonly verify?: boolean;
   /** Sees each instruction; only of the interpreter. */
   readonly onStep?: StepListener;
   /** Where seeds come from; the platform's generator unless given. */
@@ -50,8 +50,7 @@ export interface MachineOptions {
  * compiled. A program that cannot be loaded does not hinder the others: `program` throws for it, and tail calls to it
  * fall through.
  *
- * All of it belongs to one thread, and programs run one at a time; there is no verifier in it, so that without `verify`
- * only trusted objects may be run.
+ * All of it belongs to one thread, and programs run one at a time.
  */
 export class Machine {
   readonly object: ObjectSpec;
@@ -212,7 +211,8 @@ export class Machine {
     const number = programs.allocate(spec.name);
     try {
       const maps = [...this.#maps.values()];
-      const loaded = new LoadedProgram(spec, type, number, maps, options.engine ?? 'jit', options.verify);
+      const { engine = 'jit', verify = true } = options;
+      const loaded = new LoadedProgram(spec, number, maps, { object: this.object, type, engine, verify });
       const executables = this.#cpus.map(({ runtime }) => loaded.instantiate(runtime, options.onStep));
       this.#programs.set(
         spec.name,

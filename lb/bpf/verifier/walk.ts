@@ -1,5 +1,6 @@
 import { assertNever } from '../../errors.js';
 import type { Of } from '../isa/instruction.js';
+import type { LineSpec } from '../object/spec.js';
 import { followAtomic, followLoad, followStore } from './access.js';
 import { followArithmetic } from './alu.js';
 import { checkUnmoved } from './bounds.js';
@@ -130,10 +131,14 @@ function writeStep(env: Environment, step: Step, previous: number, isOtherPath: 
 /** The source line, where one begins. */
 function writeSource({ options, slot, log }: Environment): void {
   const line = lineAt(options.lines ?? [], slot);
-  if (line === undefined || line === log.lastLine) return;
+  if (line === undefined || isSameLine(line, log.lastLine)) return;
   log.lastLine = line;
   log.write(`; ${line.text.trim()} @ ${line.file.split('/').at(-1) ?? ''}:${line.line}`);
 }
+
+/** Entries for columns of one line are one line of the log. */
+const isSameLine = (line: LineSpec, last: LineSpec | undefined) =>
+  last !== undefined && line.line === last.line && line.fileOffset === last.fileOffset;
 
 /** @returns the slot to go on from; undefined where the path is at its end */
 function follow(env: Environment, step: Step): number | undefined {
