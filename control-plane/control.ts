@@ -12,7 +12,7 @@ import { Store } from './state/store.js';
 /** What the control plane needs of a datapath; it does not know which engine runs. */
 export type ControlledDatapath = Pick<
   Datapath,
-  'link' | 'protectVip' | 'unprotectVip' | 'resolveNextHop' | 'workers' | 'restartWorker'
+  'link' | 'protectVip' | 'unprotectVip' | 'resolveNextHop' | 'workers' | 'restartWorker' | 'swapProgram'
 > & { readonly tables: BalancerTables; readonly inspector: BpfInspector };
 
 export interface ControlPlaneOptions {

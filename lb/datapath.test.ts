@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { until } from '../demo/lines.js';
+import { BPF_PRELUDE } from '../test/support/bpf-helpers.js';
 import { missingRoot } from '../test/support/capabilities.js';
+import { compileC } from '../test/support/clang.js';
 import {
   built,
   CLIENT,
@@ -218,8 +220,14 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
       expect(tracked()).toBe(before + 100);
     });
 
-    it('for none that is not a balancer; what runs goes on', async () => {
+    it('for none that is not a balancer, or not safe; what runs goes on', async () => {
       const { exchange, datapath } = await start();
+      const unsafe = compileC(`${BPF_PRELUDE}
+SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx->data; }`);
+      await expect(datapath.swapProgram(unsafe)).rejects.toMatchObject({
+        code: 'VERIFY_REFUSED',
+        message: expect.stringContaining('R1 offset is outside of the packet') as string,
+      });
       await expect(datapath.swapProgram(objectBytes('decap'))).rejects.toThrow();
       await expect(datapath.swapProgram(new Uint8Array(100))).rejects.toThrow();
       const flows = FLOWS.slice(0, 200);

@@ -230,12 +230,15 @@ export class Datapath {
 
   /**
    * Run another object's program over the maps that are there, from each worker's next batch on.
+   * @param validateOnly do all but run it
    * @returns once no worker runs the program before
-   * @throws DatapathError where the object's maps are not those that are there; what runs goes on
+   * @throws DatapathError where the object's maps are not those that are there, VerifyError where it is not safe, and
+   *   what loading and compiling throw; what runs goes on
    */
-  async swapProgram(object: Uint8Array): Promise<void> {
+  async swapProgram(object: Uint8Array, validateOnly = false): Promise<void> {
     const program = programOf(withOptions(loadObject(object), optionsFor(this.link)));
     const { module, status } = compile(program, infosOf(program.object, this.#maps, this.#host));
+    if (validateOnly) return;
     await this.#engine.swapProgram({ entry: module, targets: [] });
     this.#program = status;
   }

@@ -253,6 +253,23 @@ describe.skipIf(!isBuilt)(`the command line (${isBuilt ? 'dist/' : 'dist/ is not
       ]);
     });
 
+    it('programs, swapped and refused', async () => {
+      const build = (name: string) =>
+        fileURLToPath(new URL(`../../programs/build/${name}.bpf.o`, import.meta.url));
+      expect(await must('bpf', 'prog', 'swap', build('balancer'))).toMatch(/balancer_ingress of .* runs/);
+      expect(await must('bpf', 'prog', 'swap', build('balancer'), '--dry-run')).toMatch(
+        /is safe.*runs on unchanged/,
+      );
+      expect(await at('bpf', 'prog', 'swap', build('decap'))).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/^Error: .*no program balancer_ingress/),
+      });
+      expect(await at('bpf', 'prog', 'swap', '/nowhere.o')).toMatchObject({
+        status: 2,
+        stderr: expect.stringMatching(/^Error: .*nowhere.*ENOENT/),
+      });
+    });
+
     it('maps: listed, read, written, emptied', async () => {
       expect(await must('bpf', 'maps')).toMatch(
         /^vip_map +\d+ +HASH +struct vip_definition +struct vip_meta +1 +\d+/m,

@@ -1,7 +1,11 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
+import { objectBytes } from '../../lb/balancer/object.js';
 import { type ApiBed, ask, detailsOf, eachWithApi, refusal } from '../../test/support/api-bed.js';
+import { BPF_PRELUDE } from '../../test/support/bpf-helpers.js';
+import { compileC, missingClang } from '../../test/support/clang.js';
 import type { BpfMapEntry__Output } from './generated/waggle/v1/BpfMapEntry.js';
+import type { BpfProgram__Output } from './generated/waggle/v1/BpfProgram.js';
 import type { ListBpfMapEntriesResponse__Output } from './generated/waggle/v1/ListBpfMapEntriesResponse.js';
 import type { ListBpfMapsResponse__Output } from './generated/waggle/v1/ListBpfMapsResponse.js';
 import type { SetBpfMapEntryRequest } from './generated/waggle/v1/SetBpfMapEntryRequest.js';
@@ -19,6 +23,36 @@ const page = (map: string, pageSize: number, pageToken = '') =>
   ask<ListBpfMapEntriesResponse__Output>((o, done) =>
     bed.bpf.ListBpfMapEntries({ map, pageSize, pageToken }, o, done),
   );
+
+const swap = (object: Uint8Array, validateOnly = false) =>
+  ask<BpfProgram__Output>((o, done) =>
+    bed.bpf.SwapBpfProgram({ object: Buffer.from(object), validateOnly }, o, done),
+  );
+const programOf = (body: string) =>
+  compileC(`${BPF_PRELUDE}\nSEC("xdp") int balancer_ingress(struct xdp_md *ctx) { ${body} }`);
+
+describe('programs', () => {
+  it('are swapped for another build', async () => {
+    expect((await swap(objectBytes('balancer'))).name).toBe('programs/balancer_ingress');
+    expect((await swap(objectBytes('balancer'), true)).name).toBe('programs/balancer_ingress');
+  });
+
+  it.skipIf(missingClang)(
+    `that are not safe are refused, with the log of the proof${missingClang === undefined ? '' : ` (skipped: ${missingClang})`}`,
+    async () => {
+      const object = programOf('return *(__u8 *)(long)ctx->data;');
+      const error = await refusal(swap(object));
+      expect(error.code).toBe(status.INVALID_ARGUMENT);
+      expect(error.details).toContain('compare with its end before the access');
+      expect(error.details).toContain('R1 offset is outside of the packet');
+      expect(detailsOf(error)).toMatchObject({
+        details: [
+          { reason: 'VERIFY_REFUSED', metadata: { log: expect.stringContaining('R1=pkt(r=0)') as string } },
+        ],
+      });
+    },
+  );
+});
 
 describe('maps', () => {
   it('are listed with shape, types and memory', async () => {

@@ -1,9 +1,11 @@
-import type { BpfInspector, SetCondition } from '../../lb/index.js';
+import { type BpfInspector, CodedError, type SetCondition, VerifyError } from '../../lb/index.js';
 import { fieldError } from '../state/faults.js';
 import type { ApiContext } from './context.js';
 import { timestampOf } from './convert.js';
+import { ApiError } from './errors.js';
 import type { BpfData__Output } from './generated/waggle/v1/BpfData.js';
 import type { BpfMapEntry } from './generated/waggle/v1/BpfMapEntry.js';
+import type { BpfProgram } from './generated/waggle/v1/BpfProgram.js';
 import type { BpfServiceHandlers } from './generated/waggle/v1/BpfService.js';
 import type { SetBpfMapEntryRequest__Output } from './generated/waggle/v1/SetBpfMapEntryRequest.js';
 import { type Surroundings, unary } from './unary.js';
@@ -34,6 +36,15 @@ function bytesOf(
   return data.json === '' ? Uint8Array.from(data.raw) : inspector.bytes(map, field, data.json);
 }
 
+/** What of a log fits the trailers of an answer. */
+const LOG_CHARACTERS = 3000;
+
+/** Why a program is not swapped. */
+function programError(error: CodedError): ApiError {
+  const log = error instanceof VerifyError ? error.fault.refused.log.slice(-LOG_CHARACTERS) : '';
+  return new ApiError({ code: 'API_PROGRAM', reason: error.code, log }, error.message, { cause: error });
+}
+
 /** waggle.v1.BpfService. */
 export function bpfHandlers({ datapath, log }: ApiContext, around: Surroundings): BpfServiceHandlers {
   const { inspector } = datapath;
@@ -46,21 +57,35 @@ export function bpfHandlers({ datapath, log }: ApiContext, around: Surroundings)
     value: data(map, 'value', value),
   });
 
+  const programs = (): BpfProgram[] =>
+    inspector.programs().map((program) => ({
+      name: `programs/${program.name}`,
+      type: program.type,
+      engine: program.engine,
+      instructions: program.instructions,
+      codeBytes: program.codeBytes,
+      loadTime: timestampOf(program.loadedAtMs),
+      loadUs: String(program.loadUs),
+      runCount: String(program.runs),
+      runTimeNs: String(program.runNs),
+      maps: program.maps.map((name) => `${PREFIX}${name}`),
+    }));
+
   return {
-    ListBpfPrograms: unary(around, 'ListBpfPrograms', () => ({
-      programs: inspector.programs().map((program) => ({
-        name: `programs/${program.name}`,
-        type: program.type,
-        engine: program.engine,
-        instructions: program.instructions,
-        codeBytes: program.codeBytes,
-        loadTime: timestampOf(program.loadedAtMs),
-        loadUs: String(program.loadUs),
-        runCount: String(program.runs),
-        runTimeNs: String(program.runNs),
-        maps: program.maps.map((name) => `${PREFIX}${name}`),
-      })),
-    })),
+    ListBpfPrograms: unary(around, 'ListBpfPrograms', () => ({ programs: programs() })),
+
+    SwapBpfProgram: unary(around, 'SwapBpfProgram', async ({ object, validateOnly }) => {
+      if (object.length === 0) throw fieldError('object', 'is missing');
+      try {
+        await datapath.swapProgram(Uint8Array.from(object), validateOnly);
+      } catch (error) {
+        throw error instanceof CodedError ? programError(error) : error;
+      }
+      const [program] = programs();
+      if (!validateOnly)
+        log('info', 'another program runs', { program: program?.name ?? '', bytes: object.length });
+      return program ?? {};
+    }),
 
     ListBpfMaps: unary(around, 'ListBpfMaps', () => ({
       maps: inspector.maps().map((map) => ({

@@ -3,7 +3,7 @@ import type { NextHopStatus } from '../neighbours.js';
 import type { Log, Reconciler } from '../reconcile/reconciler.js';
 
 /** What of the datapath the API shows and moves. */
-export type ApiDatapath = Pick<Datapath, 'link' | 'workers' | 'restartWorker'> & {
+export type ApiDatapath = Pick<Datapath, 'link' | 'workers' | 'restartWorker' | 'swapProgram'> & {
   readonly tables: BalancerTables;
   readonly inspector: BpfInspector;
 };

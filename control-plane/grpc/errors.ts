@@ -9,7 +9,9 @@ import { type Detail, encodeStatus, STATUS_DETAILS_KEY } from './details.js';
 /** What only the API can refuse. */
 export type ApiFault =
   | { readonly code: 'API_NODE'; readonly name: string }
-  | { readonly code: 'API_WORKER'; readonly worker: number };
+  | { readonly code: 'API_WORKER'; readonly worker: number }
+  /** A program that cannot be loaded: `reason` is the code of the fault; `log` the end of the verifier's log, if it has one. */
+  | { readonly code: 'API_PROGRAM'; readonly reason: string; readonly log: string };
 
 export class ApiError extends CodedError<ApiFault> {}
 
@@ -31,6 +33,7 @@ const STATUS: Readonly<Record<ControlFault['code'], status>> = {
   RECONCILE_WRITE: status.INTERNAL,
   API_NODE: status.NOT_FOUND,
   API_WORKER: status.NOT_FOUND,
+  API_PROGRAM: status.INVALID_ARGUMENT,
   INSPECT_MAP: status.NOT_FOUND,
   INSPECT_ENTRY: status.NOT_FOUND,
   INSPECT_DATA: status.INVALID_ARGUMENT,
@@ -51,6 +54,8 @@ function detailOf(fault: ControlFault, message: string): Detail {
       return { type: 'ResourceInfo', resourceType: typeOf('node'), resourceName: fault.name };
     case 'API_WORKER':
       return { type: 'ResourceInfo', resourceType: typeOf('worker'), resourceName: String(fault.worker) };
+    case 'API_PROGRAM':
+      return { type: 'ErrorInfo', reason: fault.reason, domain: ERROR_DOMAIN, metadata: { log: fault.log } };
     case 'INSPECT_MAP':
     case 'INSPECT_ENTRY':
       return { type: 'ResourceInfo', resourceType: typeOf('bpfMap'), resourceName: `maps/${fault.map}` };

@@ -1,6 +1,7 @@
 import type { ControlledDatapath } from '../../control-plane/control.js';
 import { BALANCER_PROGRAM, balancerObject } from '../../lb/balancer/object.js';
 import { BalancerTables, formatVip, type VipKey } from '../../lb/balancer/tables.js';
+import { loadObject } from '../../lb/bpf/object/load.js';
 import { Replay, type ReplayResult } from '../../lb/engine/replay.js';
 import { BpfInspector, type WorkerStatus } from '../../lb/index.js';
 import { inspectedMaps } from '../../lb/inspector.js';
@@ -56,6 +57,16 @@ export class MemoryDatapath implements ControlledDatapath {
   /** Backends that do not answer on the link, by address: why, or '' for no answer yet. */
   readonly silent = new Map<string, string>();
   readonly #restarts = [0, 0];
+
+  /** Loads and proves the object as the datapath does; frames go on through the program that is there. */
+  async swapProgram(object: Uint8Array): Promise<void> {
+    const replay = {
+      program: BALANCER_PROGRAM,
+      engine: 'jit',
+      lruEntries: CONNECTION_TABLE_ENTRIES,
+    } as const;
+    new Replay({ ...replay, object: loadObject(object) });
+  }
 
   constructor() {
     this.tables.attachConnectionTables(this.replay.host, this.replay.cpus, CONNECTION_TABLE_ENTRIES);

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BpfProgram__Output } from '../../grpc/generated/waggle/v1/BpfProgram.js';
 import type { ListBpfProgramsResponse__Output } from '../../grpc/generated/waggle/v1/ListBpfProgramsResponse.js';
+import { usageError } from '../faults.js';
 import { bytes, type Column, count, table } from '../format.js';
 import { type GlobalOptions, type Session, withSession } from '../session.js';
 
@@ -30,10 +32,39 @@ async function list(session: Session): Promise<void> {
   session.print(programs, () => table(COLUMNS, programs, session.isColored));
 }
 
+async function swap(session: Session, file: string, dryRun: boolean): Promise<void> {
+  const { client } = session;
+  const object = readObject(file);
+  const program = await client.ask<BpfProgram__Output>((options, done) =>
+    client.bpf.SwapBpfProgram({ object, validateOnly: dryRun }, options, done),
+  );
+  const name = program.name.replace('programs/', '');
+  session.print(program, () =>
+    dryRun
+      ? `${file} is safe, and fits the maps; ${name} runs on unchanged`
+      : `${name} of ${file} runs, ${count(program.instructions)} instructions`,
+  );
+}
+
+function readObject(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw usageError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 export function addPrograms(bpf: Command): void {
-  bpf
-    .command('prog')
-    .description('programs of a running load balancer')
+  const programs = bpf.command('prog').description('programs of a running load balancer');
+  programs
+    .command('swap')
+    .description('run another build of the balancer from the next batch of frames on, once it is proved safe')
+    .argument('<file>', 'object file')
+    .option('--dry-run', 'prove and compile it, and change nothing', false)
+    .action((file: string, { dryRun }: { readonly dryRun: boolean }, command: Command) =>
+      withSession(command.optsWithGlobals<GlobalOptions>(), (session) => swap(session, file, dryRun)),
+    );
+  programs
     .command('list')
     .description('list them, with how often they ran and how long that took')
     .action((_: unknown, command: Command) =>
