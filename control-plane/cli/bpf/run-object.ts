@@ -31,6 +31,8 @@ export interface RunObjectOptions {
   readonly map: readonly string[];
   readonly show: readonly string[];
   readonly targetBtf?: string;
+  /** Unless false, programs are proved before they run. */
+  readonly verify?: boolean;
 }
 
 /** Names of program types on the command line. */
@@ -124,6 +126,7 @@ export function prepare(
   const machine = Machine.create(object, {
     engine: options.engine,
     clock: () => nowNs,
+    verify: options.verify !== false,
     ...(options.type === undefined ? {} : { types: { [chosen.name]: PROGRAM_TYPES[options.type] } }),
     ...(onStep === undefined ? {} : { onStep }),
   });

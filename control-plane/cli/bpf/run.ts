@@ -56,7 +56,7 @@ async function runLines(sandbox: Sandbox, engine: EngineName): Promise<void> {
 async function runHex({ engine, memory, jsonl, verify }: RunOptions): Promise<void> {
   if (verify)
     throw usageError(
-      'there is no verifier yet: --no-verify runs a program behind the structural check alone',
+      'a program on bare memory has no context to be proved in: --no-verify runs it behind the structural check alone',
     );
   const sandbox = new Sandbox();
   if (jsonl) await runLines(sandbox, engine);
@@ -104,7 +104,7 @@ export function addRun(bpf: Command): void {
       'without a file: one object a line in, {"program", "memory"}, one a line out, {"r0"} or {"error"}',
       false,
     )
-    .option('--no-verify', 'the structural check alone')
+    .option('--no-verify', 'do not prove the program first: the structural check alone')
     .action((file: string | undefined, options: RunOptions) =>
       file === undefined ? runHex(options) : runObject(file, options),
     );
