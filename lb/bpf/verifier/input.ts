@@ -81,6 +81,8 @@ export interface VerifyOptions {
 
 export interface VerifyInput extends VerifyOptions {
   readonly instructions: readonly Instruction[];
+  /** Instructions that are no BPF, by slot, with the kernel's message: refused where a path leads there. */
+  readonly wrong?: ReadonlyMap<number, string>;
 }
 
 /** What the proof found of one instruction, on all paths. */

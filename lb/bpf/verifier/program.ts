@@ -39,6 +39,8 @@ export interface Program {
   readonly options: VerifyOptions;
   /** Undefined: the second half of an LD_IMM64. */
   readonly steps: readonly (Step | undefined)[];
+  /** Instructions that are wrong in themselves: the kernel says so when it gets there. */
+  readonly wrong: ReadonlyMap<number, string>;
   /** Opcodes, for the log. */
   readonly opcodes: Uint8Array;
   readonly subprograms: readonly Subprogram[];

@@ -23,15 +23,56 @@ import { verifyProgram } from './verify.js';
  * @param code 8 bytes a slot, little endian (RFC 9669 §3); map references by index among `options.maps`
  */
 export function verifyCode(code: Uint8Array, options: VerifyOptions): VerifyResult {
-  let instructions: readonly Instruction[];
+  const mended = Uint8Array.from(code);
+  const wrong = new Map<number, string>();
   try {
     checkKnown(code);
-    instructions = decodeProgram(code);
+    return verifyProgram({ ...options, instructions: decodeMended(mended, wrong), wrong });
   } catch (error) {
     if (error instanceof IsaError) return refused(error, code, options);
     throw error;
   }
-  return verifyProgram({ ...options, instructions });
+}
+
+/** What the kernel does not look at, though it is reserved. */
+const isIgnored = (opcode: number, field: string) => opcode === (CLASS.JMP | JUMP_EXIT) && field === 'off';
+
+/** Reserved fields that the kernel looks at only where a path leads. */
+const FIELDS: Readonly<Record<string, (code: Uint8Array, at: number) => void>> = {
+  dst: (code, at) => {
+    code[at + 1]! &= 0xf0;
+  },
+  src: (code, at) => {
+    code[at + 1]! &= 0x0f;
+  },
+  off: (code, at) => code.fill(0, at + 2, at + 4),
+  imm: (code, at) => code.fill(0, at + 4, at + 8),
+};
+
+/**
+ * Decode a program as if fields that are reserved were 0.
+ * @param code is changed
+ * @param wrong takes the kernel's message, by the slot of each instruction that has such a field
+ * @throws IsaError for what is wrong wherever it stands
+ */
+function decodeMended(code: Uint8Array, wrong: Map<number, string>): readonly Instruction[] {
+  const tried = new Set<string>();
+  for (;;) {
+    try {
+      return decodeProgram(code);
+    } catch (error) {
+      if (!(error instanceof IsaError) || error.fault.code !== 'ISA_RESERVED') throw error;
+      const { slot, field, value } = error.fault;
+      const key = `${slot} ${field}`;
+      const opcode = code[slot * SLOT_BYTES]!;
+      const mend = FIELDS[field];
+      const isLoad = (opcode & 0x07) === CLASS.LDX || opcode === LOAD_IMM64;
+      if (mend === undefined || isLoad || tried.has(key) || isSecondHalf(code, slot)) throw error;
+      tried.add(key);
+      if (!isIgnored(opcode, field)) wrong.set(slot, reservedMessage(slot, field, value, code));
+      mend(code, slot * SLOT_BYTES);
+    }
+  }
 }
 
 const CALL_REGISTER = CLASS.JMP | JUMP_CALL_REGISTER;

@@ -23,11 +23,11 @@ const SLOT_BYTES = 8;
  * program that is refused.
  */
 export function verifyProgram(input: VerifyInput): VerifyResult {
-  const { instructions, ...options } = input;
+  const { instructions, wrong = new Map<number, string>(), ...options } = input;
   const log = new Log(options.log ?? 0);
   let env: Environment | undefined;
   try {
-    env = new Environment(prepare(instructions, options), log);
+    env = new Environment(prepare(instructions, wrong, options), log);
     walkProgram(env);
     const stackDepth = checkStackDepth(env.program);
     return accepted(env, stackDepth);
@@ -37,7 +37,11 @@ export function verifyProgram(input: VerifyInput): VerifyResult {
   }
 }
 
-function prepare(instructions: readonly Instruction[], options: VerifyOptions): Program {
+function prepare(
+  instructions: readonly Instruction[],
+  wrong: ReadonlyMap<number, string>,
+  options: VerifyOptions,
+): Program {
   const code = encodeProgram(instructions);
   const slots = code.length / SLOT_BYTES;
   const steps = new Array<Step | undefined>(slots).fill(undefined);
@@ -48,6 +52,7 @@ function prepare(instructions: readonly Instruction[], options: VerifyOptions): 
   return {
     options,
     steps,
+    wrong,
     opcodes: Uint8Array.from({ length: slots }, (_, slot) => code[slot * SLOT_BYTES]!),
     subprograms,
     marks,

@@ -142,6 +142,8 @@ const isSameLine = (line: LineSpec, last: LineSpec | undefined) =>
 
 /** @returns the slot to go on from; undefined where the path is at its end */
 function follow(env: Environment, step: Step): number | undefined {
+  const wrong = env.program.wrong.get(step.slot);
+  if (wrong !== undefined) refuse('VERIFY_ENCODING', 'EINVAL', wrong);
   switch (step.kind) {
     case 'alu':
     case 'neg':
