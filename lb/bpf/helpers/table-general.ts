@@ -63,7 +63,7 @@ export const GENERAL_HELPERS = [
   {
     id: 181,
     name: 'bpf_loop',
-    args: ['scalar', 'function', 'stack-or-null', 'anything'],
+    args: ['anything', 'function', 'stack-or-null', 'anything'],
     result: 'integer',
     users: BOTH,
     builtin: true,

@@ -13,7 +13,7 @@ import {
 import { movePointer } from './pointer.js';
 import { markPrecise } from './precision.js';
 import { refuse } from './refusal.js';
-import { PLUS_CONSTANT, Register, UNKNOWN } from './register.js';
+import { PLUS_32, PLUS_64, PLUS_CONSTANT, Register, UNKNOWN } from './register.js';
 import { aluScalar, forkOf, setForked, swapScalar } from './scalar-alu.js';
 import { signExtend32, signExtend64 } from './scalar-cast.js';
 
@@ -172,11 +172,12 @@ function link(
 ): void {
   result.id = 0;
   result.off = 0;
-  if (width !== 64 || (op !== 'add' && op !== 'sub')) return;
-  if (target.id === 0 || (target.id & PLUS_CONSTANT) !== 0 || !operand.isConst() || isItself) return;
-  const value = operand.constNumber();
+  if ((op !== 'add' && op !== 'sub') || isItself) return;
+  if (target.id === 0 || (target.id & PLUS_CONSTANT) !== 0) return;
+  if (width === 64 ? !operand.isConst() : operand.maskLo !== 0 || !target.fitsU32()) return;
+  const value = width === 64 ? operand.constNumber() : operand.valueLo;
   const delta = op === 'add' ? value : -value;
   if (delta > INT32_MAX || delta < -INT32_MAX - 1) return;
-  result.id = target.id | PLUS_CONSTANT;
+  result.id = target.id | (width === 64 ? PLUS_64 : PLUS_32);
   result.off = delta;
 }

@@ -1,7 +1,7 @@
 import type { Of } from '../isa/instruction.js';
 import { type Environment, LIMITS } from './environment.js';
 import { refuse } from './refusal.js';
-import { NOT_INIT, Register, TYPE, UNKNOWN } from './register.js';
+import { NOT_INIT, Register, TYPE, typeName, UNKNOWN } from './register.js';
 import { Frame, type State } from './state.js';
 
 /** What the function that a helper calls back has in r1 to r5, from what the helper was given. */
@@ -56,7 +56,11 @@ export function followForEach(env: Environment, step: Of<'call-helper'>, index: 
 /** bpf_loop(rounds, function, context, flags) calls function(index, context), as often as r1 may say. */
 export function followLoop(env: Environment, step: Of<'call-helper'>, index: number): void {
   const { frame } = env;
-  if (frame.callbackDepth < frame.registers[1]!.umaxNumber) {
+  const rounds = frame.registers[1]!;
+  // The kernel takes the address of anything for a number of 0: what runs here is not to rely on that.
+  if (!rounds.isScalar)
+    refuse('VERIFY_ARGUMENT', 'EACCES', `R1 type=${typeName(rounds.type)} expected=scalar`, 1);
+  if (frame.callbackDepth < rounds.umaxNumber) {
     callBack(env, step, index, INDEX_CONTEXT);
     return;
   }

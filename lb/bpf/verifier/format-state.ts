@@ -1,5 +1,5 @@
 import { dynptrName } from './dynptr-slots.js';
-import { formatRanges, formatSigned } from './format-scalar.js';
+import { formatRanges, formatSigned, formatUnsigned } from './format-scalar.js';
 import type { Touched } from './log.js';
 import { baseType, PLUS_CONSTANT, type Register, TYPE, typeName } from './register.js';
 import { isDynptr, isSpill, KIND, KIND_LETTERS, kindAt, SLOT_SIZE } from './stack-slot.js';
@@ -37,7 +37,7 @@ export function formatRegister(register: Register, frame: number, isPrecise = fa
     parts.push(`ks=${keySize},vs=${valueSize}`);
   }
   if (type !== TYPE.SCALAR && off !== 0) parts.push(`off=${signed(off)}`);
-  if (base === TYPE.PACKET || base === TYPE.PACKET_META) parts.push(`r=${signed(register.extent)}`);
+  if (base === TYPE.PACKET || base === TYPE.PACKET_META) parts.push(`r=${formatUnsigned(BigInt.asUintN(64, BigInt(register.extent)))}`);
   if (base === TYPE.MEMORY) parts.push(`sz=${signed(register.extent)}`);
   if (base === TYPE.DYNPTR) parts.push(`type=${dynptrName(register.place)}`);
   if (!isConst) parts.push(...formatRanges(register));

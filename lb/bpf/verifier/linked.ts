@@ -1,6 +1,8 @@
 import type { Environment } from './environment.js';
-import { PLUS_CONSTANT, Register } from './register.js';
+import { PLUS_32, PLUS_CONSTANT, Register } from './register.js';
 import { aluScalar } from './scalar-alu.js';
+import { zeroExtend } from './scalar-cast.js';
+import { syncBounds } from './scalar-sync.js';
 import { isSpill } from './stack-slot.js';
 import type { Linked, State } from './state.js';
 
@@ -64,13 +66,20 @@ export function spreadToLinked(state: State, linked: readonly Linked[], number: 
 }
 
 function relatedTo(register: Register, known: Register): Register {
-  const isSum = ((register.id | known.id) & PLUS_CONSTANT) !== 0;
-  if (!isSum || register.off === known.off) return known;
+  const marks = register.id & PLUS_CONSTANT;
+  const knownMarks = known.id & PLUS_CONSTANT;
+  // A sum that was cut to 32 bits says nothing of one that was not.
+  if (marks !== 0 && knownMarks !== 0 && marks !== knownMarks) return register;
+  if ((marks | knownMarks) === 0 || register.off === known.off) return known;
   const updated = known.copy();
   updated.off = register.off;
   updated.id = register.id;
   const distance = register.off - known.off;
   operand.setConstHalves(distance < 0 ? -1 : 0, distance | 0);
   aluScalar('add', 64, updated, operand);
+  if (((marks | knownMarks) & PLUS_32) !== 0) {
+    zeroExtend(updated);
+    syncBounds(updated);
+  }
   return updated;
 }

@@ -95,7 +95,8 @@ export function movePointer(
       refuse(
         'VERIFY_POINTER_ARITHMETIC',
         'EACCES',
-        `R${dst} pointer arithmetic with ${ALU[op].sign} operator prohibited`,
+        // The kernel's message does not tell signed division from unsigned.
+        `R${dst} pointer arithmetic with ${ALU[op].sign.replace(/^s([/%])/, '$1')} operator prohibited`,
         dst,
       );
       return;

@@ -29,8 +29,10 @@ export const RECORD = 0x400;
 
 const BASE = 0xff;
 
-/** Mark of an id: the register is that of the id plus `off`. */
-export const PLUS_CONSTANT = 1 << 30;
+/** Mark of an id: the register is that of the id plus `off`, in 64 bits; or the low 32 bits of that. */
+export const PLUS_64 = 1 << 30;
+export const PLUS_32 = 1 << 29;
+export const PLUS_CONSTANT = PLUS_64 | PLUS_32;
 
 /** Ranges of a packet pointer that was found to be at, or beyond, the packet's end. */
 export const AT_END = -1;
