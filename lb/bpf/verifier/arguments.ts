@@ -60,7 +60,7 @@ const CONTEXT: Expected = { types: [TYPE.CONTEXT], text: 'ctx' };
 const DYNPTR: Expected = { types: [TYPE.STACK, TYPE.DYNPTR], text: 'fp, dynptr_ptr' };
 const SOCKETS: Expected = {
   types: [TYPE.SOCKET_COMMON, TYPE.SOCKET, TYPE.TCP_SOCKET, TYPE.XDP_SOCKET],
-  text: 'sock_common, sock, tcp_sock, xdp_sock, trusted_ptr_',
+  text: 'sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_',
 };
 
 /** Registers that fit an argument (Linux 6.18, kernel/bpf/verifier.c, compatible_reg_types). */

@@ -41,6 +41,7 @@ function callBack(env: Environment, step: Of<'call-helper'>, index: number, give
   const calling = state.frame;
   calling.callbackDepth += 1;
   const frame = enterFunction(state, index, step.slot);
+  env.log.touchAll();
   for (const [at, register] of give(caller).entries()) frame.registers[at + 1] = register;
   frame.registers[5] = NOT_INIT;
   frame.callback = RESULT;

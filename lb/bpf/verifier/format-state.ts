@@ -37,7 +37,8 @@ export function formatRegister(register: Register, frame: number, isPrecise = fa
     parts.push(`ks=${keySize},vs=${valueSize}`);
   }
   if (type !== TYPE.SCALAR && off !== 0) parts.push(`off=${signed(off)}`);
-  if (base === TYPE.PACKET || base === TYPE.PACKET_META) parts.push(`r=${formatUnsigned(BigInt.asUintN(64, BigInt(register.extent)))}`);
+  if (base === TYPE.PACKET || base === TYPE.PACKET_META)
+    parts.push(`r=${formatUnsigned(BigInt.asUintN(64, BigInt(register.extent)))}`);
   if (base === TYPE.MEMORY) parts.push(`sz=${signed(register.extent)}`);
   if (base === TYPE.DYNPTR) parts.push(`type=${dynptrName(register.place)}`);
   if (!isConst) parts.push(...formatRanges(register));

@@ -42,6 +42,7 @@ export function followCall(env: Environment, { slot, target }: Of<'call-local'>)
   }
   const caller = state.frame;
   const frame = enterFunction(state, index, slot);
+  log.touchAll();
   for (const number of ARGUMENTS) frame.registers[number] = caller.registers[number]!;
   clobberCaller(env, caller.registers);
   log.write('caller:');
@@ -78,6 +79,19 @@ export function followExit(env: Environment): number | undefined {
     );
   }
   return undefined;
+}
+
+/**
+ * A tail call that works does not come back: out of a function, the other program returns to the caller, and may have
+ * moved the packet. One that does not work goes on behind the call.
+ * @returns the slot to go on from
+ */
+export function afterTailCall(env: Environment, slot: number): number {
+  if (env.state.frames.length === 1) return slot + 1;
+  env.push(slot + 1, slot);
+  dropPacketPointers(env);
+  setUnknown(env, 0);
+  return leaveFunction(env);
 }
 
 /** Linux 6.18, kernel/bpf/verifier.c, prepare_func_exit. */

@@ -138,8 +138,8 @@ function followSpecial(env: Environment, step: Of<'call-helper'>, call: Call): v
       checkNothingHeld(env, 'tail_call', true);
       return;
     case FOR_EACH_MAP_ELEM:
-      // A map that cannot be walked has no key and value to hand on.
-      if (call.map !== undefined && !CAN_BE_WALKED.has(call.map.type)) checkMapAndHelper(call.map, step.id);
+      if (call.map !== undefined && !CAN_BE_WALKED.has(call.map.type))
+        refuse('VERIFY_MAP_TYPE', 'ENOTSUPP', 'callback function not allowed for map', 1);
       followForEach(env, step, call.callback);
       return;
     case LOOP:

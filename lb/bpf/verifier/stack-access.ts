@@ -5,7 +5,7 @@ import { setUnknown, withId, withoutId } from './operands.js';
 import { markPrecise } from './precision.js';
 import type { Step } from './program.js';
 import { refuse } from './refusal.js';
-import { baseType, NOT_INIT, Register, TYPE, UNKNOWN, ZERO } from './register.js';
+import { baseType, Register, TYPE, UNKNOWN, ZERO } from './register.js';
 import {
   byteIndex,
   isSpill,
@@ -167,9 +167,7 @@ function fillWhole(
     if (env.isUnprivileged && kept.isPointer)
       refuse('VERIFY_LEAK', 'EACCES', `leaking pointer from stack off ${off}`);
   } else {
-    const shared = withId(env, kept);
-    frame.kept[slot] = shared;
-    env.frame.registers[target] = shared;
+    env.frame.registers[target] = kept;
   }
   env.note({ stackFrame: frame.index, stackSlot: slot });
 }
@@ -401,11 +399,11 @@ function writeVariable(env: Environment, frame: Frame, min: number, max: number,
       reliesOnZero = true;
       continue;
     }
-    // The rest of what was spilled here can no longer be read.
-    frame.kept[slot] = NOT_INIT;
+    // What was spilled here is bytes of unknown content from now on.
+    frame.kept[slot] = undefined;
     const stays = isZero && kind === KIND.ZERO;
     reliesOnZero ||= stays;
-    frame.kinds[slot] = withKind(kinds, byte, stays ? KIND.ZERO : KIND.MISC);
+    frame.kinds[slot] = withKind(scrubbed(kinds), byte, stays ? KIND.ZERO : KIND.MISC);
   }
   if (reliesOnZero && stored.register >= 0) markPrecise(env, stored.register);
 }

@@ -65,7 +65,7 @@ function checkSubprogram(subprogram: Subprogram, steps: readonly (Step | undefin
     const step = steps[slot];
     if (step?.kind === 'call-helper') {
       if (step.id === TAIL_CALL) subprogram.hasTailCall = true;
-      if (helperById(step.id)?.movesPacket) subprogram.movesPacket = true;
+      if (step.id === TAIL_CALL || helperById(step.id)?.movesPacket) subprogram.movesPacket = true;
     }
     if (step?.kind === 'packet-load') subprogram.hasPacketLoad = true;
     if ((step?.kind === 'jump' || step?.kind === 'branch') && (step.target < start || step.target >= end))

@@ -1,4 +1,5 @@
 import { assertNever } from '../../errors.js';
+import { TAIL_CALL } from '../isa/builtins.js';
 import type { Of } from '../isa/instruction.js';
 import type { LineSpec } from '../object/spec.js';
 import { followAtomic, followLoad, followStore } from './access.js';
@@ -7,7 +8,7 @@ import { checkUnmoved } from './bounds.js';
 import { followBranch } from './branches.js';
 import { nextSlot } from './cfg.js';
 import type { Environment } from './environment.js';
-import { followCall, followExit } from './function-call.js';
+import { afterTailCall, followCall, followExit } from './function-call.js';
 import { setGlobalArguments } from './global-functions.js';
 import { clobber, followHelper } from './helper-call.js';
 import { KeptStates } from './kept-states.js';
@@ -177,7 +178,7 @@ function follow(env: Environment, step: Step): number | undefined {
     case 'call-helper':
       env.jumps += 1;
       followHelper(env, step);
-      return step.slot + 1;
+      return step.id === TAIL_CALL ? afterTailCall(env, step.slot) : step.slot + 1;
     case 'call-local':
       env.jumps += 1;
       return followCall(env, step);
