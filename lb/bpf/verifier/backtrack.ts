@@ -15,13 +15,17 @@ export type Outcome = 'on' | 'lost';
 
 /** Registers and stack slots whose numbers are looked for, by frame. */
 export class Backtrack {
-  frame: number;
+  frame = 0;
   readonly #registers = new Int32Array(FRAMES);
   readonly #slotsLo = new Int32Array(FRAMES);
   readonly #slotsHi = new Int32Array(FRAMES);
 
-  constructor(frame: number) {
+  /** Begin a search in a frame: nothing is wanted. */
+  begin(frame: number): void {
     this.frame = frame;
+    this.#registers.fill(0);
+    this.#slotsLo.fill(0);
+    this.#slotsHi.fill(0);
   }
 
   get isEmpty(): boolean {

@@ -26,15 +26,20 @@ export function followBranch(env: Environment, step: Of<'branch'>): number {
   const before = operandsOf(env, step);
   const targetIsStack = before.left.type === TYPE.STACK;
   const sourceIsStack = before.right.type === TYPE.STACK;
-  if (targetIsStack || sourceIsStack) env.note({ targetIsStack, sourceIsStack });
+  if (targetIsStack || sourceIsStack) {
+    const entry = env.note();
+    entry.targetIsStack = targetIsStack;
+    entry.sourceIsStack = sourceIsStack;
+  }
   const isTaken = decide(step, before.left, before.right);
   if (isTaken !== undefined) {
     markPrecise(env, dst);
     if (source !== undefined) markPrecise(env, source);
+    env.log.writeChanges(env.state, slot);
     return isTaken ? target : slot + 1;
   }
   const linked = collectLinked(env, source === undefined ? undefined : before.right, before.left);
-  if (linked.length > 1) env.noteLinked(linked);
+  if (linked.length > 1) env.note().linked = linked;
   const { left, right } = operandsOf(env, step);
   const other = env.push(target, slot);
   if (left.isScalar && right.isScalar) {

@@ -154,7 +154,7 @@ function usesOf(step: Step): { readonly reads: number; readonly writes: number }
 }
 
 /** Where control can go to within the function. */
-export function successorsOf(step: Step): readonly number[] {
+function successorsOf(step: Step): readonly number[] {
   switch (step.kind) {
     case 'exit':
       return [];
@@ -167,18 +167,23 @@ export function successorsOf(step: Step): readonly number[] {
   }
 }
 
+/** See Program.successors. */
+export function findSuccessors(steps: Steps): Int32Array {
+  const successors = new Int32Array(2 * steps.length).fill(-1);
+  for (const step of steps) if (step !== undefined) successors.set(successorsOf(step), 2 * step.slot);
+  return successors;
+}
+
 /** Registers that are read before they are written, from each slot on, as bits. */
-export function findLiveRegisters(steps: Steps): Uint16Array {
+export function findLiveRegisters(steps: Steps, successors: Int32Array): Uint16Array {
   const live = new Uint16Array(steps.length);
   const uses = steps.map((step) => (step === undefined ? undefined : usesOf(step)));
   for (let again = true; again; ) {
     again = false;
     for (let slot = steps.length - 1; slot >= 0; slot--) {
-      const step = steps[slot];
       const use = uses[slot];
-      if (step === undefined || use === undefined) continue;
-      let after = 0;
-      for (const next of successorsOf(step)) after |= live[next] ?? 0;
+      if (use === undefined) continue;
+      const after = (live[successors[2 * slot]!] ?? 0) | (live[successors[2 * slot + 1]!] ?? 0);
       const before = use.reads | (after & ~use.writes);
       if (before === live[slot]) continue;
       live[slot] = before;

@@ -5,7 +5,7 @@ import { KeptStates } from './kept-states.js';
 import type { Log } from './log.js';
 import { type Program, type Subprogram, subprogramAt } from './program.js';
 import { refuse } from './refusal.js';
-import type { Frame, HistoryEntry, Linked, State } from './state.js';
+import { type Frame, HistoryEntry, type State } from './state.js';
 
 /** The kernel's limits (include/linux/bpf_verifier.h, kernel/bpf/verifier.c). */
 export const LIMITS = {
@@ -106,24 +106,23 @@ export class Environment {
     this.#historyIsOfThis = false;
   }
 
-  /** Note what the instruction at `slot` did, for finding back where a number came from. */
-  note(entry: Partial<Omit<HistoryEntry, 'slot' | 'previous'>>): void {
+  /** Note that the instruction at `slot` was walked, for finding back where a number came from. */
+  note(): HistoryEntry {
     const { history } = this.state;
-    const noted = this.#historyIsOfThis ? history.pop() : undefined;
-    history.push({
-      slot: this.slot,
-      previous: this.previous,
-      stackFrame: entry.stackFrame ?? noted?.stackFrame ?? -1,
-      stackSlot: entry.stackSlot ?? noted?.stackSlot ?? -1,
-      sourceIsStack: (entry.sourceIsStack ?? false) || (noted?.sourceIsStack ?? false),
-      targetIsStack: (entry.targetIsStack ?? false) || (noted?.targetIsStack ?? false),
-      linked: entry.linked ?? noted?.linked,
-    });
+    const last = history[history.length - 1];
+    // States share entries: one that was there before the instruction began is left alone.
+    if (this.#historyIsOfThis && last !== undefined) return last;
+    const entry = new HistoryEntry(this.slot, this.previous);
+    history.push(entry);
     this.#historyIsOfThis = true;
+    return entry;
   }
 
-  noteLinked(linked: readonly Linked[]): void {
-    this.note({ linked });
+  /** It spilled to, or filled from, a slot of a frame. */
+  noteSlot(frame: Frame, slot: number): void {
+    const entry = this.note();
+    entry.stackFrame = frame.index;
+    entry.stackSlot = slot;
   }
 
   /**

@@ -14,25 +14,29 @@ export interface Visit {
   backEdges: BackEdge[];
 }
 
+const NONE: readonly State[] = [];
+
 /** States that were kept, by the slot they are at, the latest first; and the loops that they are in. */
 export class KeptStates {
-  readonly #bySlot: State[][];
+  readonly #bySlot: (State[] | undefined)[];
   readonly visits = new Map<string, Visit>();
 
   constructor(slots: number) {
-    this.#bySlot = Array.from({ length: slots }, () => []);
+    this.#bySlot = new Array<State[] | undefined>(slots).fill(undefined);
   }
 
-  at(slot: number): State[] {
-    return this.#bySlot[slot]!;
+  at(slot: number): readonly State[] {
+    return this.#bySlot[slot] ?? NONE;
   }
 
   add(state: State): void {
-    this.#bySlot[state.slot]!.unshift(state);
+    const states = this.#bySlot[state.slot];
+    if (states === undefined) this.#bySlot[state.slot] = [state];
+    else states.unshift(state);
   }
 
   remove(state: State): void {
-    const states = this.#bySlot[state.slot]!;
-    states.splice(states.indexOf(state), 1);
+    const states = this.#bySlot[state.slot];
+    states?.splice(states.indexOf(state), 1);
   }
 }

@@ -1,4 +1,4 @@
-import { CALLS_BACK, successorsOf } from './cfg.js';
+import { CALLS_BACK } from './cfg.js';
 import type { Step } from './program.js';
 
 /**
@@ -6,7 +6,7 @@ import type { Step } from './program.js';
  * (Tarjan, Depth-first search and linear graph algorithms). A helper that calls back is a loop by itself.
  * @returns number of the loop by slot; 0: none
  */
-export function findLoops(steps: readonly (Step | undefined)[]): Uint16Array {
+export function findLoops(steps: readonly (Step | undefined)[], successors: Int32Array): Uint16Array {
   const { length } = steps;
   const loops = new Uint16Array(length);
   const order = new Int32Array(length);
@@ -15,7 +15,6 @@ export function findLoops(steps: readonly (Step | undefined)[]): Uint16Array {
   const open: number[] = [];
   let visited = 0;
   let found = 0;
-  const successors = steps.map((step) => (step === undefined ? [] : successorsOf(step)));
   const enter = (slot: number) => {
     visited += 1;
     order[slot] = visited;
@@ -25,7 +24,8 @@ export function findLoops(steps: readonly (Step | undefined)[]): Uint16Array {
   };
   const close = (slot: number) => {
     if (low[slot] !== order[slot]) return;
-    const isLoop = open.at(-1) !== slot || successors[slot]!.includes(slot) || callsBack(steps[slot]);
+    const isItsOwn = successors[2 * slot] === slot || successors[2 * slot + 1] === slot;
+    const isLoop = open.at(-1) !== slot || isItsOwn || callsBack(steps[slot]);
     if (isLoop) found += 1;
     for (let member = -1; member !== slot; ) {
       member = open.pop()!;
@@ -38,14 +38,14 @@ export function findLoops(steps: readonly (Step | undefined)[]): Uint16Array {
     const path = [{ slot: root, at: 0 }];
     enter(root);
     for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
-      const next = successors[top.slot]![top.at];
+      const next = top.at < 2 ? successors[2 * top.slot + top.at]! : undefined;
       top.at += 1;
       if (next === undefined) {
         close(top.slot);
         path.pop();
         const parent = path.at(-1);
         if (parent !== undefined) low[parent.slot] = Math.min(low[parent.slot]!, low[top.slot]!);
-      } else if (steps[next] === undefined) continue;
+      } else if (next < 0 || steps[next] === undefined) continue;
       else if (order[next] === 0) {
         enter(next);
         path.push({ slot: next, at: 0 });

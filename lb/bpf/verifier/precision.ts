@@ -9,20 +9,23 @@ import { type Frame, type HistoryEntry, REGISTER_COUNT, type State } from './sta
 
 const FRAME_POINTER = 10;
 
+/** One search at a time. */
+const wanted = new Backtrack();
+
 /** The number in a register of the running function decides something: what it came from must be precise. */
 export function markPrecise(env: Environment, register: number): void {
   const { state } = env;
   if (!state.frame.registers[register]!.isScalar) return;
-  const wanted = new Backtrack(state.frames.length - 1);
+  wanted.begin(state.frames.length - 1);
   wanted.setRegister(wanted.frame, register);
-  markChain(env, wanted, state);
+  markChain(env, state);
 }
 
 /** The same for the number that a stack slot keeps. */
 export function markPreciseSlot(env: Environment, frame: number, slot: number): void {
-  const wanted = new Backtrack(env.state.frames.length - 1);
+  wanted.begin(env.state.frames.length - 1);
   wanted.setSlot(frame, slot);
-  markChain(env, wanted, env.state);
+  markChain(env, env.state);
 }
 
 /**
@@ -30,7 +33,7 @@ export function markPreciseSlot(env: Environment, frame: number, slot: number): 
  * @returns whether that was news to a state behind `now`
  */
 export function propagatePrecision(env: Environment, old: State, now: State): boolean {
-  const wanted = new Backtrack(now.frames.length - 1);
+  wanted.begin(now.frames.length - 1);
   for (const frame of old.frames) {
     for (let register = 0; register < FRAME_POINTER; register++) {
       if (frame.isPreciseRegister(register) && frame.registers[register]!.isScalar)
@@ -41,11 +44,11 @@ export function propagatePrecision(env: Environment, old: State, now: State): bo
         wanted.setSlot(frame.index, slot);
     }
   }
-  return markChain(env, wanted, now);
+  return markChain(env, now);
 }
 
 /** @returns whether a kept state has marks that it did not have before */
-function markChain(env: Environment, wanted: Backtrack, from: State): boolean {
+function markChain(env: Environment, from: State): boolean {
   if (wanted.isEmpty) return false;
   let isNews = false;
   let state = from;
@@ -61,10 +64,10 @@ function markChain(env: Environment, wanted: Backtrack, from: State): boolean {
     }
     // Before the first instruction of a global function: its arguments.
     if (last < 0) {
-      markArguments(state, wanted);
+      markArguments(state);
       return isNews;
     }
-    const outcome = backThrough(env, state, wanted, { first, last, after, isFirstStep });
+    const outcome = backThrough(env, state, { first, last, after, isFirstStep });
     isFirstStep = false;
     if (outcome === 'found') return isNews;
     if (outcome === 'lost') {
@@ -73,7 +76,7 @@ function markChain(env: Environment, wanted: Backtrack, from: State): boolean {
     }
     const { parent } = state;
     if (parent === undefined) break;
-    isNews = markState(env, parent, wanted) || isNews;
+    isNews = markState(env, parent) || isNews;
     if (wanted.isEmpty) return isNews;
     after = first;
     // What was walked before the parent was kept stands in the parent.
@@ -96,7 +99,6 @@ interface Stretch {
 function backThrough(
   env: Environment,
   state: State,
-  wanted: Backtrack,
   { first, last, after, isFirstStep }: Stretch,
 ): Outcome | 'found' {
   const { history } = state;
@@ -123,7 +125,7 @@ function backThrough(
 }
 
 /** Mark what is wanted in a kept state; what was marked before needs no further search. */
-function markState(env: Environment, state: State, wanted: Backtrack): boolean {
+function markState(env: Environment, state: State): boolean {
   let isNews = false;
   for (let index = wanted.frame; index >= 0; index--) {
     const frame = state.frames[index];
@@ -151,7 +153,7 @@ function markState(env: Environment, state: State, wanted: Backtrack): boolean {
   return isNews;
 }
 
-function markArguments({ frames }: State, wanted: Backtrack): void {
+function markArguments({ frames }: State): void {
   const frame = frames[0]!;
   wanted.forEachRegister(0, (register) => {
     if (frame.registers[register]!.type === TYPE.SCALAR) frame.preciseRegisters |= 1 << register;

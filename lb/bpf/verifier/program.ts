@@ -47,6 +47,8 @@ export interface Program {
   readonly marks: Uint8Array;
   /** Registers that are read before they are written again, as bits. */
   readonly liveRegisters: Uint16Array;
+  /** Where control can go to within the function: two places a slot; -1: none. */
+  readonly successors: Int32Array;
   /** Which loop an instruction is in, by number; 0: none. See loops.ts. */
   readonly loops: Uint16Array;
 }

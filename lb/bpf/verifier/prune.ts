@@ -51,7 +51,7 @@ export function isVisited(env: Environment): boolean {
     }
     if (isHit) {
       old.hits += 1;
-      if ((marks & MARK.JUMP) !== 0) env.note({});
+      if ((marks & MARK.JUMP) !== 0) env.note();
       propagatePrecision(env, old, state);
       if (isLoop) visitOf(env, old)?.backEdges.push({ old, now: state.clone() });
       letGo(env, missed);
@@ -118,8 +118,10 @@ function clean(env: Environment, old: State, now: State): void {
     for (let number = 0; number < REGISTER_COUNT - 1; number++) {
       if ((live & (1 << number)) === 0) frame.registers[number] = NOT_INIT;
     }
+    const lo = frame.uses.liveLo(at);
+    const hi = frame.uses.liveHi(at);
     for (let slot = 0; slot < frame.kinds.length; slot++) {
-      if (frame.kinds[slot] === 0 || frame.uses.isLive(at, slot)) continue;
+      if (frame.kinds[slot] === 0 || ((slot < 32 ? lo : hi) & (1 << (slot & 31))) !== 0) continue;
       frame.kinds[slot] = 0;
       frame.kept[slot] = undefined;
     }

@@ -169,7 +169,7 @@ function fillWhole(
   } else {
     env.frame.registers[target] = kept;
   }
-  env.note({ stackFrame: frame.index, stackSlot: slot });
+  env.noteSlot(frame, slot);
 }
 
 /** Whether a narrow load reads the low bytes of what was spilled (little endian). */
@@ -192,7 +192,7 @@ function fillPart(
   }
   const bits = widthOf(source);
   env.frame.registers[target] = bits > size * 8 ? withoutId(source) : source;
-  env.note({ stackFrame: frame.index, stackSlot: slot });
+  env.noteSlot(frame, slot);
 }
 
 /** Bits that a number needs. */
@@ -219,7 +219,7 @@ function fillBytes(
   }
   if (spilled === size && frame.kept[slot]!.isZero()) {
     env.frame.registers[target] = ZERO;
-    env.note({ stackFrame: frame.index, stackSlot: slot });
+    env.noteSlot(frame, slot);
     return;
   }
   if (zeros === size) env.frame.registers[target] = ZERO;
@@ -372,7 +372,7 @@ function forgetId(register: Register): Register {
 function keep(env: Environment, frame: Frame, slot: number, register: Register, size: number): void {
   frame.kept[slot] = register;
   frame.kinds[slot] = spilledOver(frame.kinds[slot]!, size, !env.isUnprivileged);
-  env.note({ stackFrame: frame.index, stackSlot: slot });
+  env.noteSlot(frame, slot);
 }
 
 function writeVariable(env: Environment, frame: Frame, min: number, max: number, stored: Stored): void {

@@ -1,5 +1,4 @@
-import { successorsOf } from './cfg.js';
-import type { Step, Subprogram } from './program.js';
+import type { Subprogram } from './program.js';
 
 /**
  * Which slots of a function's frame are still read, from each of its instructions on: as far as the walk has seen,
@@ -10,7 +9,7 @@ import type { Step, Subprogram } from './program.js';
  * instruction wrote all eight bytes of a slot of its own frame.
  */
 export class SlotUses {
-  readonly #steps: readonly (Step | undefined)[];
+  readonly #successors: Int32Array;
   readonly #subprograms: readonly Subprogram[];
   readonly #start: number;
   readonly #length: number;
@@ -25,9 +24,10 @@ export class SlotUses {
   readonly #liveHi: Int32Array;
   #isStale = false;
 
-  constructor(steps: readonly (Step | undefined)[], subprograms: readonly Subprogram[], subprogram: number) {
+  /** @param successors see Program */
+  constructor(successors: Int32Array, subprograms: readonly Subprogram[], subprogram: number) {
     const { start, end } = subprograms[subprogram]!;
-    this.#steps = steps;
+    this.#successors = successors;
     this.#subprograms = subprograms;
     this.#start = start;
     this.#length = end - start;
@@ -45,7 +45,7 @@ export class SlotUses {
     const key = callSite * this.#subprograms.length + subprogram;
     let callee = this.#callees.get(key);
     if (callee === undefined) {
-      callee = new SlotUses(this.#steps, this.#subprograms, subprogram);
+      callee = new SlotUses(this.#successors, this.#subprograms, subprogram);
       this.#callees.set(key, callee);
     }
     return callee;
@@ -84,33 +84,46 @@ export class SlotUses {
     this.#isStale = true;
   }
 
-  isLive(at: number, slot: number): boolean {
+  /** Slots 0 to 31 that are read from an instruction on, as bits. */
+  liveLo(at: number): number {
     if (this.#isStale) this.#update();
-    const live = slot < 32 ? this.#liveLo : this.#liveHi;
-    return (live[at - this.#start]! & (1 << (slot & 31))) !== 0;
+    return this.#liveLo[at - this.#start]!;
+  }
+
+  /** Slots 32 to 63. */
+  liveHi(at: number): number {
+    if (this.#isStale) this.#update();
+    return this.#liveHi[at - this.#start]!;
   }
 
   /** Backwards through the function until nothing changes. */
   #update(): void {
     this.#isStale = false;
-    this.#liveLo.fill(0);
-    this.#liveHi.fill(0);
+    const liveLo = this.#liveLo.fill(0);
+    const liveHi = this.#liveHi.fill(0);
+    const successors = this.#successors;
+    const start = this.#start;
     for (let again = true; again; ) {
       again = false;
       for (let index = this.#length - 1; index >= 0; index--) {
-        const step = this.#steps[this.#start + index];
-        if (step === undefined) continue;
-        let lo = 0;
-        let hi = 0;
-        for (const next of successorsOf(step)) {
-          lo |= this.#liveLo[next - this.#start] ?? 0;
-          hi |= this.#liveHi[next - this.#start] ?? 0;
+        const first = successors[2 * (start + index)]!;
+        if (first < 0) {
+          liveLo[index] = this.#readLo[index]!;
+          liveHi[index] = this.#readHi[index]!;
+          continue;
+        }
+        const second = successors[2 * (start + index) + 1]!;
+        let lo = liveLo[first - start]!;
+        let hi = liveHi[first - start]!;
+        if (second >= 0) {
+          lo |= liveLo[second - start]!;
+          hi |= liveHi[second - start]!;
         }
         lo = (lo & ~this.#writeLo[index]!) | this.#readLo[index]!;
         hi = (hi & ~this.#writeHi[index]!) | this.#readHi[index]!;
-        if (lo === this.#liveLo[index] && hi === this.#liveHi[index]) continue;
-        this.#liveLo[index] = lo;
-        this.#liveHi[index] = hi;
+        if (lo === liveLo[index] && hi === liveHi[index]) continue;
+        liveLo[index] = lo;
+        liveHi[index] = hi;
         again = true;
       }
     }

@@ -128,16 +128,21 @@ export interface Linked {
 }
 
 /** A step on the way that is not from an instruction to the next, or that says what an instruction did. */
-export interface HistoryEntry {
+export class HistoryEntry {
   readonly slot: number;
   readonly previous: number;
   /** Stack slot that the instruction spilled to or filled from; -1: none. */
-  readonly stackFrame: number;
-  readonly stackSlot: number;
+  stackFrame = -1;
+  stackSlot = -1;
   /** Operands of a comparison that point to the stack. */
-  readonly sourceIsStack: boolean;
-  readonly targetIsStack: boolean;
-  readonly linked: readonly Linked[] | undefined;
+  sourceIsStack = false;
+  targetIsStack = false;
+  linked: readonly Linked[] | undefined = undefined;
+
+  constructor(slot: number, previous: number) {
+    this.slot = slot;
+    this.previous = previous;
+  }
 }
 
 /** Something that the program holds and must give back. */

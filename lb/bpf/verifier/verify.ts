@@ -1,6 +1,6 @@
 import { encodeProgram } from '../isa/codec.js';
 import type { Instruction } from '../isa/instruction.js';
-import { findLiveRegisters, walkGraph } from './cfg.js';
+import { findLiveRegisters, findSuccessors, walkGraph } from './cfg.js';
 import { Environment, LIMITS } from './environment.js';
 import { explain } from './explain.js';
 import { formatFrame } from './format-state.js';
@@ -49,6 +49,7 @@ function prepare(
   const subprograms = findSubprograms(steps, options);
   checkMapReferences(instructions, options.maps ?? []);
   const marks = walkGraph(steps, options.unprivileged !== true);
+  const successors = findSuccessors(steps);
   return {
     options,
     steps,
@@ -56,8 +57,9 @@ function prepare(
     opcodes: Uint8Array.from({ length: slots }, (_, slot) => code[slot * SLOT_BYTES]!),
     subprograms,
     marks,
-    liveRegisters: findLiveRegisters(steps),
-    loops: findLoops(steps),
+    liveRegisters: findLiveRegisters(steps, successors),
+    successors,
+    loops: findLoops(steps, successors),
   };
 }
 

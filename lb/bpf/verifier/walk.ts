@@ -47,8 +47,8 @@ export function walkProgram(env: Environment): void {
 }
 
 function walkFunction(env: Environment, index: number): void {
-  const { steps, subprograms } = env.program;
-  const frame = Frame.entry(0, -1, index, new SlotUses(steps, subprograms, index));
+  const { steps, subprograms, successors } = env.program;
+  const frame = Frame.entry(0, -1, index, new SlotUses(successors, subprograms, index));
   env.state = new State([frame], undefined);
   env.kept = new KeptStates(steps.length);
   env.statesNow = 0;
@@ -94,7 +94,7 @@ function walk(env: Environment): void {
     if ((marks & MARK.PRUNE) !== 0 && isVisited(env)) {
       if (log.isOn) log.write(isOtherPath ? `\nfrom ${previous} to ${slot}: safe` : `${slot}: safe`);
     } else {
-      if ((marks & MARK.JUMP) !== 0) env.note({});
+      if ((marks & MARK.JUMP) !== 0) env.note();
       if (log.isOn) writeStep(env, step, previous, isOtherPath);
       isOtherPath = false;
       env.seen[slot] = 1;
