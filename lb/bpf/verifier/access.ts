@@ -48,6 +48,7 @@ export function checkAccess(env: Environment, access: Access): void {
   const { base, bytes, isWrite, target } = access;
   checkAlignment(env, register, access.off, bytes, access.isAligned);
   const off = access.off + register.off;
+  env.facts.noteAccess(env.slot, register, off);
   switch (baseType(register.type)) {
     case TYPE.MAP_KEY:
       if (isWrite) refuse('VERIFY_READ_ONLY', 'EACCES', `write to change key R${base} not allowed`, base);

@@ -32,6 +32,7 @@ export function followBranch(env: Environment, step: Of<'branch'>): number {
     entry.sourceIsStack = sourceIsStack;
   }
   const isTaken = decide(step, before.left, before.right);
+  env.facts.noteJump(slot, isTaken);
   if (isTaken !== undefined) {
     markPrecise(env, dst);
     if (source !== undefined) markPrecise(env, source);

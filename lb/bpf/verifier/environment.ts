@@ -1,5 +1,6 @@
 import { contextUser } from '../context/fields.js';
-import type { ContextUser, SlotFacts, VerifierMap, VerifyOptions } from './input.js';
+import { Facts } from './facts.js';
+import type { ContextUser, VerifierMap, VerifyOptions } from './input.js';
 import { PROGRAM_FLAGS } from './input.js';
 import { KeptStates } from './kept-states.js';
 import type { Log } from './log.js';
@@ -62,7 +63,7 @@ export class Environment {
   statesPerSlot = 0;
 
   kept: KeptStates;
-  readonly facts = new Map<number, SlotFacts>();
+  readonly facts: Facts;
   readonly seen: Uint8Array;
   /** Type of pointer that an instruction goes through, where all paths must have the same. */
   readonly pointerTypes: Int32Array;
@@ -81,6 +82,7 @@ export class Environment {
     this.limit = options.limit ?? LIMITS.processed;
     this.seen = new Uint8Array(program.steps.length);
     this.pointerTypes = new Int32Array(program.steps.length);
+    this.facts = new Facts(program.steps.length);
     this.kept = new KeptStates(program.steps.length);
   }
 

@@ -72,7 +72,8 @@ export function followHelper(env: Environment, step: Of<'call-helper'>): void {
   for (let index = 0; index < helper.args.length; index++) checkArgument(env, call, index);
   if (call.map !== undefined) {
     checkMapChange(call.map, id);
-    noteFacts(env, call);
+    const index = env.maps.indexOf(call.map);
+    env.facts.noteCall(env.slot, index < 0 ? undefined : index, call.key);
   }
   if (id === TAIL_CALL) followTailCall(env, call);
   if (call.filled !== undefined) fill(env, call.filled);
@@ -82,22 +83,6 @@ export function followHelper(env: Environment, step: Of<'call-helper'>): void {
   setRegister(env, 0, resultOf(env, call));
   if (call.map !== undefined) checkMapAndHelper(call.map, id);
   if (helper.movesPacket === true) dropPacketPointers(env);
-}
-
-/** What holds for a call on all paths. */
-function noteFacts({ facts, slot, maps }: Environment, { map, key }: Call): void {
-  const index = map === undefined ? -1 : maps.indexOf(map);
-  const now = { ...(index >= 0 && { map: index }), ...(key !== undefined && { key }) };
-  const before = facts.get(slot);
-  if (before === undefined) {
-    facts.set(slot, now);
-    return;
-  }
-  const isSameMap = before.map === now.map;
-  facts.set(slot, {
-    ...(isSameMap && before.map !== undefined && { map: before.map }),
-    ...(isSameMap && before.key === now.key && before.key !== undefined && { key: before.key }),
-  });
 }
 
 const TAIL_CALL_INDEX = 3;

@@ -85,12 +85,27 @@ export interface VerifyInput extends VerifyOptions {
   readonly wrong?: ReadonlyMap<number, string>;
 }
 
+/** What loads and stores go through. */
+export type MemoryName = 'context' | 'stack' | 'packet' | 'map-key' | 'map-value' | 'memory' | 'socket';
+
+/** Where a load or store can go, on all paths: no check is needed for it at run time. */
+export interface AccessFact {
+  readonly memory: MemoryName;
+  /** Least and greatest offset of its first byte in the memory; in the stack from the frame's end, in the packet from where it was loaded. */
+  readonly min: number;
+  readonly max: number;
+}
+
 /** What the proof found of one instruction, on all paths. */
 export interface SlotFacts {
   /** Helper calls: the map that its map argument always is, by index; absent where it differs. */
   readonly map?: number;
   /** Helper calls: the key of a lookup in an array, where it is always the same. */
   readonly key?: number;
+  /** Loads and stores; absent where paths go through different memory. */
+  readonly access?: AccessFact;
+  /** Conditional jumps that always go the same way: whether that is to their target. */
+  readonly taken?: boolean;
 }
 
 export interface Accepted {
@@ -124,6 +139,7 @@ export interface Refused {
   readonly line?: LineSpec;
   readonly log: string;
   readonly processed: number;
+  readonly states: number;
 }
 
 export type VerifyResult = Accepted | Refused;

@@ -100,6 +100,7 @@ function refused(error: IsaError, code: Uint8Array, options: VerifyOptions): Ref
     ...(line !== undefined && { line }),
     log: (options.log ?? 0) > 0 ? message : '',
     processed: 0,
+    states: 0,
   };
 }
 

@@ -85,7 +85,7 @@ function accepted(env: Environment, stackDepth: number): Accepted {
     statesPerInstruction: statesPerSlot,
     stackDepth,
     log: log.text(),
-    facts,
+    facts: facts.bySlot(),
     dead,
   };
 }
@@ -108,5 +108,6 @@ function refused(refusal: Refusal, options: VerifyOptions, log: Log, env: Enviro
     ...(line !== undefined && { line }),
     log: log.text(),
     processed: env?.processed ?? 0,
+    states: env?.states ?? 0,
   };
 }
