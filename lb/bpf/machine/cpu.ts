@@ -10,7 +10,10 @@ const MAX_PACKET_BYTES = 65535;
 /** Room that one CPU needs for the packet in hand. */
 export const PACKET_BYTES = Math.ceil((HEADROOM_BYTES + MAX_PACKET_BYTES + TAIL_LIMIT_BYTES) / 64) * 64;
 
-/** One CPU of a machine: its runtime, its clock and the packet in hand. */
+/**
+ * One CPU of a machine: its runtime, its clock and the packet in hand. It asks the host nothing: its NUMA node is 0, and
+ * its boot-time and TAI clocks are its monotonic clock (CPU_BOOT_OFFSET_NS and CPU_TAI_OFFSET_NS stay 0).
+ */
 export class MachineCpu {
   readonly runtime: Runtime;
   readonly contexts: Readonly<Record<HelperUser, PacketContext>>;

@@ -4,6 +4,8 @@ export type MachineFault =
   /** What was asked for, and what there is. */
   | { readonly code: 'MACHINE_PROGRAM'; readonly program: string; readonly programs: readonly string[] }
   | { readonly code: 'MACHINE_MAP'; readonly map: string; readonly maps: readonly string[] }
+  /** Maps of the type are not offered. */
+  | { readonly code: 'MACHINE_MAP_TYPE'; readonly map: string; readonly type: string }
   | { readonly code: 'MACHINE_GLOBAL'; readonly global: string; readonly globals: readonly string[] }
   | { readonly code: 'MACHINE_TYPE'; readonly type: string }
   /** The program cannot be run: `cause` says why. */

@@ -136,6 +136,34 @@ describe.skipIf(missingClang).each(ENGINES)(`a machine with the %s${note}`, (eng
     expect(machine().global('limit').value).toBe(3);
   });
 
+  it('a map of a type that is not offered hinders only the programs that use it', () => {
+    const m = Machine.create(
+      load(`${BPF_PRELUDE}
+        struct { __uint(type, 7); __uint(max_entries, 4); __uint(key_size, 4); __uint(value_size, 1016); } traces SEC(".maps");
+        struct { __uint(type, 2); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); } runs SEC(".maps");
+        SEC("xdp") int counts(struct xdp_md *ctx) {
+          __u32 zero = 0, *n = bpf_map_lookup_elem(&runs, &zero);
+          return n ? ++*n : 0;
+        }
+        SEC("xdp") int asks(struct xdp_md *ctx) { __u32 zero = 0; return bpf_map_lookup_elem(&traces, &zero) ? 1 : 2; }`),
+      { engine },
+    );
+    expect([m.program('counts').run(packet), m.program('counts').run(packet)]).toMatchObject([
+      { returnValue: 1 },
+      { returnValue: 2 },
+    ]);
+    expect(m.maps).toEqual(['runs']);
+    expect(code(() => m.map('traces'))).toBe('MACHINE_MAP_TYPE');
+    expect(code(() => m.program('asks'))).toBe('MACHINE_LOAD');
+    expect(
+      [...m.refused.values()].map((error) =>
+        code(() => {
+          throw error;
+        }),
+      ),
+    ).toEqual(['MACHINE_MAP_TYPE']);
+  });
+
   it('gives the packet as the program left it', () => {
     const m = machine();
     const { verdict, returnValue, packet: after } = m.program('swap').run(packet);

@@ -17,6 +17,7 @@ import { Events } from './events.js';
 import { MachineError, named } from './fault.js';
 import { findGlobal, Global } from './global.js';
 import { isRunnable, LoadedProgram } from './loaded.js';
+import { OfferedMaps } from './offered-maps.js';
 import { MachineProgram } from './program.js';
 import { programCodec } from './program-codec.js';
 import { regionsOf } from './regions.js';
@@ -56,6 +57,8 @@ export class Machine {
   readonly object: ObjectSpec;
   readonly #arena: Arena;
   readonly #host: ArenaMaps;
+  readonly #offered: OfferedMaps;
+  /** By name, in the order that programs number them in. */
   readonly #maps: ReadonlyMap<string, ArenaMap>;
   readonly #cpus: readonly MachineCpu[];
   readonly #programs = new Map<string, MachineProgram>();
@@ -83,14 +86,16 @@ export class Machine {
     };
     const random = randomU64 === undefined ? {} : { randomU64 };
     this.object = object;
+    this.#offered = new OfferedMaps(object);
+    const placed = this.#offered.placed(object);
     this.#arena = Arena.create({
       workers: cpus,
-      mapsBytes: object.maps.reduce((sum, spec) => sum + mapBytes(adjust(spec), cpus + 1), SPARE_MAPS_BYTES),
+      mapsBytes: placed.maps.reduce((sum, spec) => sum + mapBytes(adjust(spec), cpus + 1), SPARE_MAPS_BYTES),
       ringsBytes: cpus * PACKET_BYTES,
       ...random,
     });
     this.#host = new ArenaMaps(this.#arena, random);
-    this.#maps = createMaps(object, this.#host, adjust);
+    this.#maps = createMaps(placed, this.#host, adjust);
     const { clock = () => 0n } = options;
     this.#cpus = Array.from({ length: cpus }, (_, cpu) => new MachineCpu(this.#arena, cpu, clock));
     for (const spec of object.programs) {
@@ -111,9 +116,9 @@ export class Machine {
     return this.#refused;
   }
 
-  /** Names of the maps, data sections among them. */
+  /** Names of the maps, data sections among them; without those whose types are not offered. */
   get maps(): readonly string[] {
-    return [...this.#maps.keys()];
+    return [...this.#maps.keys()].filter((name) => this.#offered.has(name));
   }
 
   /** The maps below, to create further ones (inner maps of a map of maps). */
@@ -145,7 +150,7 @@ export class Machine {
     throw new MachineError(fault, `no program ${name} that can be run; there are ${named(this.programs)}`);
   }
 
-  /** A map, by the C types of its keys and values. @throws MachineError MACHINE_MAP, MACHINE_CLOSED */
+  /** A map, by the C types of its keys and values. @throws MachineError MACHINE_MAP, MACHINE_MAP_TYPE, MACHINE_CLOSED */
   map<K = BtfValue, V = BtfValue>(name: string): TypedMap<K, V> {
     const map = this.#arenaMap(name);
     const typed = this.#typed.get(name) ?? this.typed(map);
@@ -210,6 +215,7 @@ export class Machine {
     const { programs } = this.#host;
     const number = programs.allocate(spec.name);
     try {
+      this.#offered.checkProgram(spec);
       const maps = [...this.#maps.values()];
       const { engine = 'jit', verify = true } = options;
       const loaded = new LoadedProgram(spec, number, maps, { object: this.object, type, engine, verify });
@@ -236,6 +242,7 @@ export class Machine {
   #arenaMap(name: string): ArenaMap {
     this.#checkOpen();
     this.#checkMap(this.object, name);
+    this.#offered.check(name);
     return this.#maps.get(name)!;
   }
 

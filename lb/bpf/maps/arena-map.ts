@@ -1,7 +1,16 @@
 import type { Arena } from '../memory/arena.js';
 import { CPU_SCRATCH, CPU_SCRATCH_BYTES, MAP_FROZEN, MAP_FROZEN_SYSCALLS } from '../memory/layout.js';
 import { ElementWalk, isHashType } from './element-walk.js';
-import { type Batch, BPF_ANY, type BpfMap, batchByKey, ERRNO, forEachByKey, type MapSpec } from './map.js';
+import {
+  type Batch,
+  BPF_ANY,
+  type BpfMap,
+  batchByKey,
+  ERRNO,
+  forEachByKey,
+  MAP_FLAGS,
+  type MapSpec,
+} from './map.js';
 import { type ArenaMapType, MapError } from './plan.js';
 import { type ReferenceCheck, type References, referenceCheck } from './references.js';
 import type { Runtime } from './runtime.js';
@@ -315,14 +324,15 @@ export class ArenaMap implements BpfMap {
   }
 }
 
-/** Types whose maps must have as many entries as the template (array_map_meta_equal, xsk_map_meta_equal). */
+/** Types whose maps must have as many entries as the template, unless BPF_F_INNER_MAP (array_map_meta_equal, xsk_map_meta_equal). */
 const SIZED_TYPES: ReadonlySet<string> = new Set(['ARRAY', 'PERCPU_ARRAY', 'XSKMAP']);
 
 /** May the map stand where the template says? (The kernel's bpf_map_meta_equal and array_map_meta_equal.) */
 function sameShape(template: ArenaMapInfo | undefined, map: ArenaMapInfo): boolean {
   if (template === undefined) return false;
   const { type, keySize, valueSize, flags, maxEntries, lockOffset } = template;
-  const sameEntries = !SIZED_TYPES.has(type) || map.maxEntries === maxEntries;
+  const isSized = SIZED_TYPES.has(type) && (flags & MAP_FLAGS.BPF_F_INNER_MAP) === 0;
+  const sameEntries = !isSized || map.maxEntries === maxEntries;
   return (
     map.type === type &&
     map.keySize === keySize &&

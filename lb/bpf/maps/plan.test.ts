@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { missingRoot } from '../../../test/support/capabilities.js';
 import { BpfError, KernelMaps } from '../../sys/bpf.js';
 import { Arena } from '../memory/arena.js';
-import type { MapSpec } from './map.js';
+import { ERRNO, MAP_FLAGS, type MapSpec } from './map.js';
 import { MapError, mapBytes } from './plan.js';
 import { ArenaMaps } from './registry.js';
 
@@ -256,6 +256,17 @@ describe('room in the arena', () => {
       for (const map of all) map.close();
       expect(maps.all).toEqual([]);
     }
+  });
+
+  it.each([
+    ['an array of another size is refused', 0, -ERRNO.EINVAL],
+    ['an array of another size fits where BPF_F_INNER_MAP says so', MAP_FLAGS.BPF_F_INNER_MAP, 0],
+  ])('%s', (_, flags, result) => {
+    const maps = new ArenaMaps(Arena.create({ workers: 2, mapsBytes: need, ringsBytes: 0 }));
+    const inner = { ...ARRAY, flags };
+    const outer = maps.createMap({ ...OUTER, inner });
+    const other = maps.createMap({ ...inner, maxEntries: inner.maxEntries + 1 });
+    expect(outer.updateInner(new Uint8Array(4), other)).toBe(result);
   });
 
   it('of a map in a slot is kept until the slot is empty', () => {

@@ -106,6 +106,9 @@ function checkSpec(spec: MapSpec): ArenaMapType {
   return type;
 }
 
+/** Whether maps of the type can be created here. */
+export const isOfferedType = (name: MapTypeName): boolean => arenaType(name) !== undefined;
+
 function arenaType(name: MapTypeName): ArenaMapType | undefined {
   return Object.hasOwn(FAMILIES, name) ? (name as ArenaMapType) : undefined;
 }

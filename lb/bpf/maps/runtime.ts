@@ -41,6 +41,8 @@ export interface RuntimeExports extends Readonly<Record<HelperBodyName, HelperBo
    * end, or a negative errno. The cursor is CURSOR_BYTES of zeros before the first step.
    */
   readonly map_iterate: (map: number, cursor: number) => number;
+  /** The same over a DEVMAP or DEVMAP_HASH; gives the element's two words at CURSOR_TARGET. */
+  readonly target_iterate: (map: number, cursor: number) => number;
   /** Frees what a CPU that died held, and repairs the map. The CPU must not run again before. */
   readonly map_recover: (map: number, cpu: number) => void;
 }

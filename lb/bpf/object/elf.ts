@@ -47,6 +47,11 @@ export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
 export const STT_SECTION = 3;
 
+// Visibility of symbols (ELF gABI, st_other).
+const VISIBILITY_MASK = 3;
+/** STV_INTERNAL and STV_HIDDEN. */
+const HIDDEN: ReadonlySet<number> = new Set([1, 2]);
+
 export interface ElfFault extends ObjectFault {
   readonly code:
     | 'ELF_TRUNCATED'
@@ -87,6 +92,8 @@ export interface ElfSymbol {
   readonly sizeBytes: number;
   readonly binding: number;
   readonly type: number;
+  /** Not to be seen from other objects (STV_HIDDEN, STV_INTERNAL). */
+  readonly isHidden: boolean;
   /** Section index, SHN_UNDEF or a special index ≥ SHN_LORESERVE. */
   readonly section: number;
 }
@@ -211,6 +218,7 @@ function parseSymbols(sections: readonly ElfSection[]): ElfSymbol[] {
       sizeBytes: word(r, at + 16, table.name),
       binding: info >> 4,
       type: info & 0xf,
+      isHidden: HIDDEN.has(r.u8(at + 5) & VISIBILITY_MASK),
       section,
     };
   });

@@ -1,6 +1,7 @@
 import { Btf, parseBtf } from './btf.js';
 import { fillDatasecs } from './btf-datasec.js';
 import { type BtfExt, parseBtfExt } from './btf-ext.js';
+import { makeHiddenStatic } from './btf-hidden.js';
 import { CoreRelocator } from './core.js';
 import { type ElfObject, type ElfSection, parseElf, SHT_NOBITS } from './elf.js';
 import { ObjectError } from './fault.js';
@@ -71,7 +72,7 @@ function typesOf(elf: ElfObject, options: LoadOptions): ObjectTypes {
   if (raw === undefined || raw.sizeBytes === 0) return {};
   const parsed = parseBtf(raw.data);
   const kconfig: Kconfig | undefined = layKconfig(parsed, elf, options);
-  const btf = fillDatasecs(parsed, elf, kconfig);
+  const btf = makeHiddenStatic(fillDatasecs(parsed, elf, kconfig), elf);
   const rawExt = contentOf(elf, '.BTF.ext');
   const ext: BtfExt | undefined =
     rawExt === undefined || rawExt.sizeBytes === 0 ? undefined : parseBtfExt(rawExt.data, btf);

@@ -66,6 +66,23 @@ export function hash_of_maps_lookup(map: usize, key: usize): usize {
   }
 }
 
+/**
+ * The value's first eight bytes, read at once, or 0 where there is no such key. Like an inner map they must be the
+ * key's: a frame would leave by another's interface.
+ */
+export function hashWord(map: usize, key: usize): u64 {
+  const size = load<u32>(map, MAP_KEY_SIZE);
+  const hash = hashOf(map, key, size);
+  while (true) {
+    const e = find(map, key);
+    if (!e) return 0;
+    const generation = generationOf(e);
+    if (!isKey(e, hash, key, size)) continue;
+    const word = atomic.load<u64>(e + load<u32>(map, HASH_VALUE));
+    if (generationOf(e) == generation) return word;
+  }
+}
+
 export function hashInit(map: usize): void {
   poolInit(map);
 }
@@ -182,7 +199,7 @@ function remove(map: usize, key: usize, value: usize): i32 {
 @inline function generationOf(e: usize): u32 { return atomic.load<u16>(e, ELEMENT_GENERATION); }
 
 /** Was the element not used again since `generation` was read, so that the copy is of one moment? */
-@inline function copiedWhole(e: usize, generation: u32): bool {
+@inline export function copiedWhole(e: usize, generation: u32): bool {
   // An exchange and not a load: the copy's loads must not move below it.
   return atomic.cmpxchg<u16>(e, <u16>generation, <u16>generation, ELEMENT_GENERATION) == generation;
 }

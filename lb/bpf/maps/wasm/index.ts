@@ -15,7 +15,7 @@ export {
   bpf_ringbuf_reserve_dynptr, bpf_ringbuf_submit_dynptr,
 } from "./dynptr";
 export { bpf_perf_event_output } from "./perf-events";
-export { bpf_redirect, bpf_redirect_map, bpf_skb_redirect } from "./redirect";
+export { bpf_redirect, bpf_redirect_map, bpf_skb_redirect, target_iterate } from "./redirect";
 export {
   bpf_ringbuf_discard, bpf_ringbuf_output, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit, ring_peek,
   ring_release,
