@@ -251,8 +251,12 @@ const WORKER_FAMILIES = [
   },
   {
     name: 'waggle_worker_bytes_total',
-    help: 'Bytes on the wire of frames received and transmitted.',
-    counters: { received_bytes: { direction: 'received' }, transmitted_bytes: { direction: 'transmitted' } },
+    help: 'Bytes on the wire of frames received, transmitted, and redirected to another interface.',
+    counters: {
+      received_bytes: { direction: 'received' },
+      transmitted_bytes: { direction: 'transmitted' },
+      redirected_bytes: { direction: 'redirected' },
+    },
   },
   {
     name: 'waggle_worker_mended_frames_total',

@@ -15,6 +15,7 @@ interface Libc {
   readonly poll: (pollfds: bigint, count: number, timeoutMs: number) => number;
   readonly sendmmsg: (fd: number, messages: bigint, count: number, flags: number) => number;
   readonly clockGettime: (clock: number, timespec: bigint) => number;
+  readonly schedGetcpu: () => number;
   readonly mmap: (
     address: bigint,
     bytes: number,
@@ -56,6 +57,7 @@ export function libc(): Libc {
       poll: bind('int poll(uintptr_t fds, ulong count, int timeout)'),
       sendmmsg: bind('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)'),
       clockGettime: bind('int clock_gettime(int clock, uintptr_t timespec)'),
+      schedGetcpu: bind('int sched_getcpu()'),
       mmap: bind(
         'intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)',
       ),
@@ -87,6 +89,8 @@ export function checked(call: string, result: number): number {
 }
 
 export const CLOCK_MONOTONIC = 1;
+export const CLOCK_BOOTTIME = 7;
+export const CLOCK_TAI = 11;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const EMSGSIZE = 90;

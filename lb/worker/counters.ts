@@ -9,7 +9,7 @@ export const WORKER_COUNTERS = {
   /** Frames taken from the ring, and their bytes on the wire. */
   received: layout.COUNTER_RECEIVED,
   received_bytes: layout.COUNTER_RECEIVED_BYTES,
-  /** Frames that the kernel took for sending, and their bytes with the outer header. */
+  /** Frames that the kernel took for sending on the worker's interface, and their bytes with the outer header. */
   transmitted: layout.COUNTER_TRANSMITTED,
   transmitted_bytes: layout.COUNTER_TRANSMITTED_BYTES,
   /** XDP_PASS: not for a VIP; the host's stack has its own copy. */
@@ -20,7 +20,14 @@ export const WORKER_COUNTERS = {
   aborted: layout.COUNTER_ABORTED,
   /** A verdict that is none. */
   invalid_verdict: layout.COUNTER_INVALID_VERDICT,
-  /** XDP_REDIRECT, which this engine does not do. */
+  /** Frames that the kernel took for sending on another interface (XDP_REDIRECT), and their bytes. */
+  redirected: layout.COUNTER_REDIRECTED,
+  redirected_bytes: layout.COUNTER_REDIRECTED_BYTES,
+  /** XDP_REDIRECT without a target: no helper was called, nobody is there, or the target's program is not loaded. */
+  redirect_no_target: layout.COUNTER_REDIRECT_NO_TARGET,
+  /** Copies of a frame for all interfaces of a map that did not fit a round's sending. */
+  redirect_overflow: layout.COUNTER_REDIRECT_OVERFLOW,
+  /** XDP_REDIRECT that this engine does not do: to a CPU, to a socket, or to all interfaces where an element has a program. */
   redirect_unsupported: layout.COUNTER_REDIRECT_UNSUPPORTED,
   /** The frame did not fit the ring's frames: only its head was there. */
   truncated: layout.COUNTER_TRUNCATED,

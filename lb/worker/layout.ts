@@ -40,3 +40,7 @@ export const COUNTER_BATCHES = 19;
 export const COUNTER_WAKEUPS = 20;
 export const COUNTER_PROGRAM_RUNS = 21;
 export const COUNTER_PROGRAM_NS = 22;
+export const COUNTER_REDIRECTED = 23;
+export const COUNTER_REDIRECTED_BYTES = 24;
+export const COUNTER_REDIRECT_OVERFLOW = 25;
+export const COUNTER_REDIRECT_NO_TARGET = 26;

@@ -4,6 +4,7 @@ import { type Endpoints, ethernet, fromHex, mac, udpFrame } from '../../test/sup
 import { BASE, IFINDEX, PumpBed } from '../../test/support/pump-bed.js';
 import { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX } from '../bpf/engine/context.js';
 import {
+  CPU_ADDRESSES,
   CPU_CLOCK_NS,
   CPU_IOVECS,
   CPU_MMSGHDRS,
@@ -11,6 +12,7 @@ import {
   IOVEC_BYTES,
   MMSG_CAPACITY,
   MMSGHDR_BYTES,
+  SOCKADDR_LL_BYTES,
   XDP_MD_DATA,
   XDP_MD_DATA_END,
   XDP_MD_DATA_META,
@@ -27,7 +29,7 @@ const VERDICTS: readonly (readonly [name: string, verdict: number, counter: Work
   ['XDP_ABORTED', XDP_ABORTED, 'aborted'],
   ['XDP_DROP', XDP_DROP, 'dropped'],
   ['XDP_PASS', XDP_PASS, 'passed'],
-  ['XDP_REDIRECT', XDP_REDIRECT, 'redirect_unsupported'],
+  ['XDP_REDIRECT', XDP_REDIRECT, 'redirect_no_target'],
   ['5', 5, 'invalid_verdict'],
   ['0xffffffff', 0xffffffff, 'invalid_verdict'],
 ];
@@ -298,7 +300,8 @@ describe('the message array', () => {
       const words = new BigUint64Array(bed.arena.memory.buffer, dirty + i * MMSGHDR_BYTES, MMSGHDR_BYTES / 8);
       const vector = BASE + BigInt(bed.block + CPU_IOVECS + i * IOVEC_BYTES);
       // msg_name, msg_namelen, msg_iov, msg_iovlen, msg_control, msg_controllen, msg_flags, msg_len
-      expect([...words]).toEqual([0n, 0n, vector, 1n, 0n, 0n, 0n, 0n]);
+      const address = BASE + BigInt(bed.block + CPU_ADDRESSES + i * SOCKADDR_LL_BYTES);
+      expect([...words]).toEqual([address, 0n, vector, 1n, 0n, 0n, 0n, 0n]);
     }
   });
 

@@ -9,6 +9,7 @@ import {
   CPU_PROGRAM_RUNNING,
   CPU_STATE,
 } from '../bpf/memory/layout.js';
+import { writeCpuFacts } from '../io/cpu-facts.js';
 import { isQueueFull, type SendFaultKind, sendFaultOf, WorkerIo } from '../io/worker-io.js';
 import {
   COUNTER_RING_FULL,
@@ -18,6 +19,7 @@ import {
   COUNTER_WAKEUPS,
 } from './layout.js';
 import { type IoFault, WORKER_STATE, type WorkerData, type WorkerProgram } from './messages.js';
+import { numberedRunner, type RunNumbered } from './numbered-program.js';
 
 /** Frames of a round. Small enough that headers and frames stay in the cache from receiving to sending. */
 const BATCH_FRAMES = 64;
@@ -55,6 +57,7 @@ interface Pump {
 export class Worker {
   readonly #data: WorkerData;
   readonly #runtime: Runtime;
+  readonly #runNumbered: RunNumbered;
   readonly #words: Int32Array;
   readonly #io: WorkerIo;
   readonly #onFault: (what: IoFault['what'], errno: string) => void;
@@ -72,9 +75,11 @@ export class Worker {
     this.#data = data;
     this.#onFault = onFault;
     this.#runtime = instantiateRuntime(data.memory, data.cpu);
+    this.#runNumbered = numberedRunner(this.#runtime);
     const block = Number(this.#runtime.env.block.value) >>> 0;
     this.#words = new Int32Array(data.memory.buffer, block, CPU_BLOCK_BYTES / 4);
     this.#io = new WorkerIo({ ...data, block });
+    writeCpuFacts(data.memory, block, data.base);
     this.#generation = data.generation;
     this.#pump = this.#instantiate(data.program);
     this.#announce();
@@ -136,7 +141,8 @@ export class Worker {
     const executable = instantiateProgram(entry, this.#runtime);
     const instance = new WebAssembly.Instance(this.#data.pump, {
       env: { ...this.#runtime.env },
-      program: { run: executable.exports.run },
+      program: { run: executable.exports.run, runNumbered: this.#runNumbered },
+      runtime: { target_iterate: this.#runtime.exports.target_iterate },
     });
     return instance.exports as unknown as Pump;
   }

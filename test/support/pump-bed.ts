@@ -1,5 +1,5 @@
 import { XDP_TX } from '../../lb/bpf/engine/context.js';
-import { instantiateRuntime } from '../../lb/bpf/maps/runtime.js';
+import { instantiateRuntime, type Runtime } from '../../lb/bpf/maps/runtime.js';
 import { Arena } from '../../lb/bpf/memory/arena.js';
 import {
   CPU_IOVECS,
@@ -10,6 +10,7 @@ import {
 } from '../../lb/bpf/memory/layout.js';
 import { CounterCells, type WorkerCounter } from '../../lb/worker/counters.js';
 import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from '../../lb/worker/layout.js';
+import { numberedRunner } from '../../lb/worker/numbered-program.js';
 import { pumpWasm } from '../../lb/worker/pump-wasm.gen.js';
 import { PacketRing, type RingFrame } from './packet-ring.js';
 
@@ -42,13 +43,22 @@ export type Program = (context: Context) => number;
 
 /** The pump over a ring that a test fills, with a program in TypeScript. */
 export class PumpBed {
-  readonly arena = Arena.create({ workers: 1, mapsBytes: 0, ringsBytes: 8 * 2048 });
-  readonly ring = new PacketRing(this.arena);
-  readonly block = this.arena.block(0);
-  readonly view = new DataView(this.arena.memory.buffer);
+  readonly arena: Arena;
+  readonly ring: PacketRing;
+  readonly block: number;
+  readonly view: DataView;
+  /** The runtime of the pump that was made last. */
+  runtime!: Runtime;
   pump: PumpExports;
 
-  constructor(readonly program: Program = () => XDP_TX) {
+  constructor(
+    readonly program: Program = () => XDP_TX,
+    { mapsBytes = 0 }: { readonly mapsBytes?: number } = {},
+  ) {
+    this.arena = Arena.create({ workers: 1, mapsBytes, ringsBytes: 8 * 2048 });
+    this.ring = new PacketRing(this.arena);
+    this.block = this.arena.block(0);
+    this.view = new DataView(this.arena.memory.buffer);
     const words = this.block + CPU_PUMP;
     this.view.setUint32(words + PUMP_RING, this.ring.offset, true);
     this.view.setUint32(words + PUMP_FRAMES, this.ring.frames, true);
@@ -60,7 +70,8 @@ export class PumpBed {
 
   /** A pump as a new thread makes it: all that it knows of before is in the CPU block. */
   instantiate(program = this.program): PumpExports {
-    const { env } = instantiateRuntime(this.arena.memory, 0);
+    const runtime = instantiateRuntime(this.arena.memory, 0);
+    this.runtime = runtime;
     const read = (context: number, field: number) => this.view.getUint32(context + field, true);
     const run = (context: number) =>
       program({
@@ -70,7 +81,11 @@ export class PumpBed {
         adjustHead: (delta) =>
           this.view.setUint32(context + XDP_MD_DATA, read(context, XDP_MD_DATA) + delta, true),
       });
-    const instance = new WebAssembly.Instance(module, { env: { ...env }, program: { run } });
+    const instance = new WebAssembly.Instance(module, {
+      env: { ...runtime.env },
+      program: { run, runNumbered: numberedRunner(runtime) },
+      runtime: { ...runtime.exports },
+    });
     const pump = instance.exports as unknown as PumpExports;
     pump.prepare();
     return pump;

@@ -89,6 +89,8 @@ export const REDIRECT_KEY = 4;
 export const REDIRECT_FLAGS = 8;
 /** u32: the target that the map gave: interface (DEVMAP), CPU (CPUMAP), socket's number (XSKMAP). */
 export const REDIRECT_TARGET = 16;
+/** u32: number of the program that the map's element has, or 0 (DEVMAP, CPUMAP). */
+export const REDIRECT_PROGRAM = 20;
 export const REDIRECT_BYTES = 32;
 /** u64 each: CLOCK_BOOTTIME − CLOCK_MONOTONIC and CLOCK_TAI − CLOCK_MONOTONIC, ns; the block's owner writes them. */
 export const CPU_BOOT_OFFSET_NS = 1056;
@@ -135,6 +137,8 @@ export const CURSOR_ELEMENT = 12;
 export const CURSOR_GENERATION = 16;
 /** u32: the key, where it is in no element. */
 export const CURSOR_INDEX_KEY = 20;
+/** u64: the element's two words, read at once (DEVMAP, DEVMAP_HASH). */
+export const CURSOR_TARGET = 24;
 
 /**
  * Lines that programs print (bpf_trace_printk), for one reader. u32 each, atomic: bytes written since the start and lines
@@ -163,6 +167,11 @@ export const MMSGHDR_BYTES = 64;
 export const CPU_IOVECS = 40960;
 export const IOVEC_BYTES = 16;
 export const MMSG_CAPACITY = 512;
+/** struct sockaddr_ll array: 20 bytes each; mmsghdr i leads to entry i where its frame leaves by another interface. */
+export const CPU_ADDRESSES = 118784;
+export const SOCKADDR_LL_BYTES = 20;
+/** Where a walk over a map of devices stands, CURSOR_BYTES: a frame that goes to all of them. */
+export const CPU_BROADCAST_CURSOR = 2048;
 
 /** Scratch of the block's owner, 16 KiB: keys and values of map calls from TypeScript. */
 export const CPU_SCRATCH = 49152;

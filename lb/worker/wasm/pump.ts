@@ -2,54 +2,23 @@
 // what is to be sent. No copy, no allocation, nothing but this arena. One instance a worker; all state is in the
 // CPU block, so that a new thread goes on where one that died stopped.
 import {
-  CPU_CLOCK_NS,
-  CPU_COUNTERS,
-  CPU_IOVECS,
-  CPU_MMSGHDRS,
-  CPU_PUMP,
-  CPU_TIMESPEC,
-  CPU_XDP_MD,
-  IOVEC_BYTES,
-  MMSG_CAPACITY,
-  MMSGHDR_BYTES,
-  XDP_MD_DATA,
-  XDP_MD_DATA_END,
-  XDP_MD_DATA_META,
-  XDP_MD_EGRESS_IFINDEX,
-  XDP_MD_HARD_END,
-  XDP_MD_HARD_START,
-  XDP_MD_INGRESS_IFINDEX,
-  XDP_MD_RX_QUEUE_INDEX,
+  CPU_CLOCK_NS, CPU_PUMP, CPU_TIMESPEC, CPU_XDP_MD, XDP_MD_DATA, XDP_MD_DATA_END, XDP_MD_DATA_META,
+  XDP_MD_EGRESS_IFINDEX, XDP_MD_HARD_END, XDP_MD_HARD_START, XDP_MD_INGRESS_IFINDEX, XDP_MD_RX_QUEUE_INDEX,
 } from "../../bpf/memory/layout";
 import {
-  COUNTER_ABORTED,
-  COUNTER_BATCHES,
-  COUNTER_CHECKSUM_FILLED,
-  COUNTER_CHECKSUM_UNFIXABLE,
-  COUNTER_DROPPED,
-  COUNTER_INVALID_VERDICT,
-  COUNTER_LOST_AT_RESTART,
-  COUNTER_OTHER_HOST,
-  COUNTER_PASSED,
-  COUNTER_PROGRAM_NS,
-  COUNTER_PROGRAM_RUNS,
-  COUNTER_RECEIVED,
-  COUNTER_RECEIVED_BYTES,
-  COUNTER_REDIRECT_UNSUPPORTED,
-  COUNTER_TRANSMITTED,
-  COUNTER_TRANSMITTED_BYTES,
-  COUNTER_TRUNCATED,
-  COUNTER_VLAN_RESTORED,
-  PUMP_BASE,
-  PUMP_BATCH_COUNT,
-  PUMP_BATCH_START,
-  PUMP_FRAME_BYTES,
-  PUMP_FRAMES,
-  PUMP_IFINDEX,
-  PUMP_RING,
+  COUNTER_ABORTED, COUNTER_BATCHES, COUNTER_CHECKSUM_UNFIXABLE, COUNTER_DROPPED, COUNTER_INVALID_VERDICT,
+  COUNTER_LOST_AT_RESTART, COUNTER_OTHER_HOST, COUNTER_PASSED, COUNTER_PROGRAM_NS, COUNTER_PROGRAM_RUNS,
+  COUNTER_RECEIVED, COUNTER_RECEIVED_BYTES, COUNTER_TRUNCATED, COUNTER_VLAN_RESTORED, PUMP_BATCH_COUNT,
+  PUMP_BATCH_START, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING,
 } from "../layout";
+import { block, count, word } from "./block";
+import { fillChecksum } from "./checksum";
+import { redirect } from "./redirect";
+import { listOwn, prepareList, sending, startList } from "./send-list";
+import { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX } from "./verdict";
 
-@external("env", "block") declare const block: u32;
+export { countSent } from "./send-list";
+
 @external("program", "run") declare function runProgram(context: u32): u32;
 
 // struct tpacket2_hdr and the sockaddr_ll behind it (uapi/linux/if_packet.h).
@@ -71,46 +40,17 @@ const TP_STATUS_VLAN_TPID_VALID: u32 = 0x40;
 
 const PACKET_OTHERHOST: u32 = 3;
 
-const XDP_ABORTED: u32 = 0;
-const XDP_DROP: u32 = 1;
-const XDP_PASS: u32 = 2;
-const XDP_TX: u32 = 3;
-const XDP_REDIRECT: u32 = 4;
-
-const ETHERNET_BYTES: u32 = 14;
 const VLAN_TAG_BYTES: u32 = 4;
-const IPV4_BYTES: u32 = 20;
-const IPV6_BYTES: u32 = 40;
-// Words of the packet as a little-endian machine reads them.
+// As a little-endian machine reads it.
 const ETHERTYPE_VLAN: u16 = 0x0081;
-const ETHERTYPE_IPV4: u16 = 0x0008;
-const ETHERTYPE_IPV6: u16 = 0xdd86;
-const PROTOCOL_TCP: u32 = 6;
-const PROTOCOL_UDP: u32 = 17;
-
-@inline function count(counter: u32, add: u64): void {
-  const at: u32 = block + CPU_COUNTERS + counter * 8;
-  store<u64>(at, load<u64>(at) + add);
-}
 
 @inline function clock(): u64 {
   return load<u64>(block + CPU_TIMESPEC) * 1000000000 + load<u64>(block + CPU_TIMESPEC + 8);
 }
 
-@inline function word(offset: u32): u32 {
-  return load<u32>(block + CPU_PUMP + offset);
-}
-
 /** Writes what does not change from frame to frame: the message headers and the interface. Before the first run. */
 export function prepare(): void {
-  const base = load<u64>(block + CPU_PUMP + PUMP_BASE);
-  for (let i: u32 = 0; i < <u32>MMSG_CAPACITY; i++) {
-    const message = block + CPU_MMSGHDRS + i * MMSGHDR_BYTES;
-    memory.fill(message, 0, MMSGHDR_BYTES);
-    // struct msghdr: msg_name 0, msg_namelen 8, msg_iov 16, msg_iovlen 24
-    store<u64>(message + 16, base + <u64>(block + CPU_IOVECS + i * IOVEC_BYTES));
-    store<u64>(message + 24, 1);
-  }
+  prepareList();
   const context = block + CPU_XDP_MD;
   store<u32>(context + XDP_MD_INGRESS_IFINDEX, word(PUMP_IFINDEX));
   store<u32>(context + XDP_MD_RX_QUEUE_INDEX, 0);
@@ -137,18 +77,17 @@ export function run(limit: u32): u32 {
   const ring = word(PUMP_RING);
   const frames = word(PUMP_FRAMES);
   const frameBytes = word(PUMP_FRAME_BYTES);
-  const base = load<u64>(block + CPU_PUMP + PUMP_BASE);
   const context: u32 = block + CPU_XDP_MD;
   // Frames stay the reader's until `release`: once round the ring they would be found again.
   const most = min(limit, frames);
   let index = word(PUMP_BATCH_START);
   let taken: u32 = 0;
-  let sending: u32 = 0;
   let bytes: u64 = 0;
   let passed: u64 = 0;
   let dropped: u64 = 0;
   let ran: u64 = 0;
 
+  startList();
   store<u64>(block + CPU_CLOCK_NS, clock());
   while (taken < most) {
     const frame = ring + index * frameBytes;
@@ -179,28 +118,22 @@ export function run(limit: u32): u32 {
     store<u32>(context + XDP_MD_HARD_END, frame + frameBytes);
     const verdict = runProgram(context);
     ran += 1;
-    if (verdict == XDP_TX) {
+    if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
       if (isChecksumMissing) {
         count(COUNTER_CHECKSUM_UNFIXABLE, 1);
-        continue;
-      }
-      if (length < load<u32>(frame + TP_LEN)) {
+      } else if (length < load<u32>(frame + TP_LEN)) {
         count(COUNTER_TRUNCATED, 1);
-        continue;
+      } else if (verdict == XDP_TX) {
+        listOwn(load<u32>(context + XDP_MD_DATA), load<u32>(context + XDP_MD_DATA_END));
+      } else {
+        redirect(context, most - taken);
       }
-      const vector = block + CPU_IOVECS + sending * IOVEC_BYTES;
-      const start = load<u32>(context + XDP_MD_DATA);
-      store<u64>(vector, base + <u64>start);
-      store<u64>(vector + 8, <u64>(load<u32>(context + XDP_MD_DATA_END) - start));
-      sending += 1;
     } else if (verdict == XDP_PASS) {
       passed += 1;
     } else if (verdict == XDP_DROP) {
       dropped += 1;
     } else if (verdict == XDP_ABORTED) {
       count(COUNTER_ABORTED, 1);
-    } else if (verdict == XDP_REDIRECT) {
-      count(COUNTER_REDIRECT_UNSUPPORTED, 1);
     } else {
       count(COUNTER_INVALID_VERDICT, 1);
     }
@@ -235,14 +168,6 @@ export function release(): void {
   store<u32>(block + CPU_PUMP + PUMP_BATCH_COUNT, 0);
 }
 
-/** Counts the entries from `first` up to `end` of the message array as sent. */
-export function countSent(first: u32, end: u32): void {
-  let bytes: u64 = 0;
-  for (let i = first; i < end; i++) bytes += load<u64>(block + CPU_IOVECS + i * IOVEC_BYTES + 8);
-  count(COUNTER_TRANSMITTED, end - first);
-  count(COUNTER_TRANSMITTED_BYTES, bytes);
-}
-
 /** Adds to a counter what only the caller knows of. */
 export function add(counter: u32, value: u32): void {
   count(counter, value);
@@ -259,48 +184,4 @@ function restoreVlan(frame: u32, data: u32, status: u32): u32 {
   store<u16>(start + 14, bswap<u16>(tci));
   count(COUNTER_VLAN_RESTORED, 1);
   return start;
-}
-
-/**
- * Fills in the checksum of a TCP segment or UDP datagram that a local sender left to its NIC: the field holds the sum
- * of the pseudo-header, so the sum over all of it is what is missing.
- * @returns false where it is neither, or not all there
- */
-function fillChecksum(data: u32, end: u32): bool {
-  const ip = data + ETHERNET_BYTES;
-  if (ip + IPV4_BYTES > end) return false;
-  const type = load<u16>(data + 12);
-  let protocol: u32, transport: u32, stop: u32;
-  if (type == ETHERTYPE_IPV4) {
-    protocol = load<u8>(ip + 9);
-    transport = ip + (<u32>(load<u8>(ip) & 0x0f) << 2);
-    if (transport < ip + IPV4_BYTES) return false;
-    stop = ip + <u32>bswap<u16>(load<u16>(ip + 2));
-  } else if (type == ETHERTYPE_IPV6 && ip + IPV6_BYTES <= end) {
-    protocol = load<u8>(ip + 6);
-    transport = ip + IPV6_BYTES;
-    stop = transport + <u32>bswap<u16>(load<u16>(ip + 4));
-  } else {
-    return false;
-  }
-  const field = transport + (protocol == PROTOCOL_TCP ? 16 : 6);
-  if ((protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) || stop > end || field + 2 > stop) return false;
-  let sum: u64 = 0;
-  let at = transport;
-  for (; at + 4 <= stop; at += 4) sum += load<u32>(at);
-  if (at + 2 <= stop) {
-    sum += load<u16>(at);
-    at += 2;
-  }
-  if (at < stop) sum += load<u8>(at);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  let checksum = <u16>~sum;
-  // 0 says that there is none (RFC 768).
-  if (checksum == 0 && protocol == PROTOCOL_UDP) checksum = 0xffff;
-  store<u16>(field, checksum);
-  count(COUNTER_CHECKSUM_FILLED, 1);
-  return true;
 }
