@@ -2,7 +2,6 @@ import { setFlagsFromString } from 'node:v8';
 import { connectionTableSpec } from './balancer/connections.js';
 import { BALANCER_PROGRAM, type BalancerOptions, balancerObject, withOptions } from './balancer/object.js';
 import { BalancerTables, type VipKey } from './balancer/tables.js';
-import { decodeProgram } from './bpf/isa/codec.js';
 import { compileProgram } from './bpf/jit/compile.js';
 import type { MapSpec } from './bpf/maps/map.js';
 import { type ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
@@ -10,8 +9,7 @@ import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
-import { requireVerified } from './bpf/verifier/require.js';
-import { checkStructure } from './bpf/verifier/structural.js';
+import { admitProgram } from './bpf/verifier/admit.js';
 import { AfPacketEngine } from './engine/af-packet.js';
 import { CodedError } from './errors.js';
 import { BpfInspector, inspectedMaps, type ProgramStatus } from './inspector.js';
@@ -85,10 +83,8 @@ interface Compiled {
 /** Check, prove and compile a program against the maps where they lie. */
 function compile({ object, spec }: Program, maps: readonly ArenaMapInfo[]): Compiled {
   const start = performance.now();
-  const instructions = decodeProgram(spec.code);
-  checkStructure(instructions, { programType: 'xdp', maps, poisoned: spec.poisoned ?? [] });
   const sized = object.maps.map((map, index) => ({ ...map, maxEntries: maps[index]!.maxEntries }));
-  requireVerified(spec, object, { instructions, type: 'xdp', maps: sized });
+  const instructions = admitProgram(spec, object, { type: 'xdp', maps: sized });
   const { wasm } = compileProgram(instructions, maps);
   const module = new WebAssembly.Module(wasm);
   const status = {

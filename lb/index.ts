@@ -18,7 +18,7 @@ export {
   type VipProtocol,
   type VipRow,
 } from './balancer/tables.js';
-export { VerifyError, type VerifyErrorFault } from './bpf/verifier/require.js';
+export { VerifyError, type VerifyErrorFault } from './bpf/verifier/admit.js';
 export { Datapath, DatapathError, type DatapathLink, type DatapathOptions, MAX_WORKERS } from './datapath.js';
 export {
   attachDecap,

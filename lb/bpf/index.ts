@@ -87,7 +87,7 @@ export {
   verifierMapOf,
 } from './verifier/input.js';
 export type { VerifyCode, VerifyFault } from './verifier/refusal.js';
-export { VerifyError, type VerifyErrorFault, verifyOptionsOf } from './verifier/require.js';
+export { VerifyError, type VerifyErrorFault, verifyOptionsOf } from './verifier/admit.js';
 export { checkStructure, StructureError } from './verifier/structural.js';
 export { verifyProgram } from './verifier/verify.js';
 export { verifyCode } from './verifier/verify-code.js';

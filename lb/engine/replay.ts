@@ -1,6 +1,5 @@
 import type { Executable } from '../bpf/engine/context.js';
 import { interpret } from '../bpf/engine/interpreter.js';
-import { decodeProgram } from '../bpf/isa/codec.js';
 import { compileProgram, instantiateProgram } from '../bpf/jit/compile.js';
 import type { BpfMap, MapSpec } from '../bpf/maps/map.js';
 import { type ArenaMap, ArenaMaps, mapBytes } from '../bpf/maps/registry.js';
@@ -20,8 +19,7 @@ import {
 } from '../bpf/memory/layout.js';
 import { createMaps } from '../bpf/object/create-maps.js';
 import type { ObjectSpec, ProgramSpec } from '../bpf/object/spec.js';
-import { requireVerified } from '../bpf/verifier/require.js';
-import { checkStructure } from '../bpf/verifier/structural.js';
+import { admitProgram } from '../bpf/verifier/admit.js';
 import { CodedError } from '../errors.js';
 
 /** Room before a frame, bytes: the kernel's XDP_PACKET_HEADROOM. */
@@ -164,11 +162,8 @@ function prepare(
   engine: 'jit' | 'interpreter',
   runtime: Runtime,
 ): Executable {
-  const instructions = decodeProgram(spec.code);
+  const instructions = admitProgram(spec, object, { type: 'xdp', maps: maps.map((map) => map.spec) });
   const infos = maps.map((map) => map.info);
-  checkStructure(instructions, { programType: spec.type, maps: infos, poisoned: spec.poisoned ?? [] });
-  if (spec.type === 'xdp' || spec.type === 'sched_cls')
-    requireVerified(spec, object, { instructions, type: spec.type, maps: maps.map((map) => map.spec) });
   if (engine === 'interpreter') return interpret(instructions, { runtime, maps: infos });
   const { wasm } = compileProgram(instructions, infos);
   return instantiateProgram(new WebAssembly.Module(wasm), runtime);

@@ -11,8 +11,6 @@ export interface Sample extends Preparation {
   readonly mapsApart?: readonly string[];
   /** Programs that the verifier refuses, and the kernel's with the same words. */
   readonly verifierRefuses?: Readonly<Record<string, RegExp>>;
-  /** Programs that should run as in the kernel, and that only one of both verifiers takes for now: why. */
-  readonly gaps?: Readonly<Record<string, string>>;
   /** Programs of other types: data only, refused when they shall run. */
   readonly data?: readonly string[];
   /** Programs that are refused: what is said. */

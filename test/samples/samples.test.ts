@@ -77,7 +77,7 @@ describe.each(built)('%s', (name) => {
     return;
   }
   const object = loadObject(bytes, row.load);
-  const { runs = [], apart = {}, verifierRefuses = {}, gaps = {}, data = [], refused = {} } = row;
+  const { runs = [], apart = {}, verifierRefuses = {}, data = [], refused = {} } = row;
 
   const typeOf = (program: string) => object.programs.find((spec) => spec.name === program)?.type ?? 'xdp';
   const packetsOf = (program: string) => Object.values(trafficOf(typeOf(program)));
@@ -86,7 +86,7 @@ describe.each(built)('%s', (name) => {
     const expected = [
       ...runs,
       ...data,
-      ...[apart, verifierRefuses, gaps, refused].flatMap((programs) => Object.keys(programs)),
+      ...[apart, verifierRefuses, refused].flatMap((programs) => Object.keys(programs)),
     ];
     const found = [...object.programs, ...(object.refused ?? [])].map((program) => program.name);
     expect(found.sort()).toEqual(expected.sort());
@@ -145,16 +145,6 @@ describe.each(built)('%s', (name) => {
         expect(messageOf(() => runInKernel(object, program, packetsOf(program), row))).toMatch(words);
       },
     );
-  }
-
-  for (const [program, why] of Object.entries(gaps)) {
-    it.skipIf(missingRoot !== undefined)(`${program}: is not as in the kernel yet (${why})`, () => {
-      const isRefused = [
-        () => runOnMachine(object, program, 'jit', [], row),
-        () => runInKernel(object, program, [], row),
-      ].map((run) => caught(run) !== undefined);
-      expect(isRefused[0]).not.toBe(isRefused[1]);
-    });
   }
 
   it.each(data)('%s: is data only', (program) => {

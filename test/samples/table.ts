@@ -342,8 +342,7 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     slots: { calls: { 1: 'policy', 3: 'drop' } },
   },
   deadcode: {
-    runs: ['switched'],
-    gaps: { folded: 'what code is live is known by constants, not by elements of constant arrays' },
+    runs: ['switched', 'folded'],
   },
   errors: { runs: ['hashes', 'others'] },
   fullring: { runs: ['fills', 'too_large'] },

@@ -1,15 +1,13 @@
 import type { Executable } from '../engine/context.js';
 import { interpret, type StepListener } from '../engine/interpreter.js';
 import type { HelperUser } from '../helpers/prototypes.js';
-import { decodeProgram } from '../isa/codec.js';
 import type { Instruction } from '../isa/instruction.js';
 import { compileProgram, instantiateProgram } from '../jit/compile.js';
 import type { ArenaMap, ArenaMapInfo } from '../maps/registry.js';
 import type { Runtime } from '../maps/runtime.js';
 import type { ObjectSpec, ProgramSpec } from '../object/spec.js';
 import type { EngineName } from '../sandbox.js';
-import { requireVerified } from '../verifier/require.js';
-import { checkStructure } from '../verifier/structural.js';
+import { admitProgram } from '../verifier/admit.js';
 
 /** Program types that can be run. */
 const RUNNABLE: ReadonlySet<string> = new Set<HelperUser>(['xdp', 'sched_cls']);
@@ -49,10 +47,8 @@ export class LoadedProgram {
     this.type = type;
     this.number = number;
     this.#maps = maps.map(({ info }) => info);
-    const instructions = decodeProgram(spec.code);
-    const { poisoned = [] } = spec;
-    checkStructure(instructions, { programType: type, maps: this.#maps, poisoned });
-    if (verify) requireVerified(spec, object, { instructions, type, maps: maps.map((map) => map.spec) });
+    const specs = maps.map((map) => map.spec);
+    const instructions = admitProgram(spec, object, { type, maps: specs, verify });
     this.wasm = engine === 'jit' ? compileProgram(instructions, this.#maps, { type }).wasm : undefined;
     this.#code = this.wasm === undefined ? instructions : new WebAssembly.Module(this.wasm);
   }

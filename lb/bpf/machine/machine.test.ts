@@ -5,7 +5,7 @@ import { caught } from '../../../test/support/objects.js';
 import { CodedError } from '../../errors.js';
 import { loadObject } from '../object/load.js';
 import { ENGINES } from '../sandbox.js';
-import { VerifyError } from '../verifier/require.js';
+import { VerifyError } from '../verifier/admit.js';
 import { MachineError } from './fault.js';
 import { Machine, type MachineOptions } from './machine.js';
 

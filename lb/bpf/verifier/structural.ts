@@ -46,6 +46,8 @@ export interface StructureOptions {
   readonly helper?: (id: number) => HelperPrototype | undefined;
   /** By the index that map references have: what frozen maps hold decides what code is live. */
   readonly maps?: readonly ConstantMap[];
+  /** Slots that a proof found no path to; without it, what constants tell. */
+  readonly dead?: ReadonlySet<number>;
   /** Why a relocation found nothing (ProgramSpec.poisoned). */
   readonly poisoned?: readonly { readonly slot: number; readonly why: string }[];
 }
@@ -115,6 +117,10 @@ function checkOffered(instructions: readonly Instruction[], options: StructureOp
   for (const instruction of instructions) {
     const error = refusalOf(instruction, options);
     if (error === undefined) continue;
+    if (options.dead !== undefined) {
+      if (!options.dead.has(instruction.slot)) throw error;
+      continue;
+    }
     // Only now: most programs ask for nothing that is not there.
     live ??= liveSlots(instructions, options.maps);
     if (live.has(instruction.slot)) throw error;

@@ -3,8 +3,8 @@ import { assemble } from '../../../test/support/assembler.js';
 import { BPF_PRELUDE } from '../../../test/support/bpf-helpers.js';
 import { compileC, missingClang } from '../../../test/support/clang.js';
 import { loadObject } from '../object/load.js';
+import { verifyOptionsOf } from './admit.js';
 import type { Accepted, Refused, VerifierMap, VerifyOptions } from './input.js';
-import { verifyOptionsOf } from './require.js';
 import { verifyProgram } from './verify.js';
 import { verifyCode } from './verify-code.js';
 
@@ -160,7 +160,11 @@ describe('code that is no BPF', () => {
   it.each([
     ['an unknown opcode', 'ff00000000000000', 'unknown opcode ff'],
     ['a call through a register', 'b7010000050000008d010000000000009500000000000000', 'unknown opcode 8d'],
-    ['half of an LD_IMM64', '1800000000000000', 'invalid bpf_ld_imm64 insn'],
+    [
+      'an LD_IMM64 with a wrong second half',
+      '180000000000000007000000000000009500000000000000',
+      'invalid bpf_ld_imm64 insn',
+    ],
     ['a reserved field on the way', 'b7100000000000009500000000000000', 'BPF_MOV uses reserved fields'],
     ['no instruction', '', /length/],
   ])('%s is refused', (_, code, message) => {

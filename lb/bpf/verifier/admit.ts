@@ -1,9 +1,11 @@
 import { CodedError } from '../../errors.js';
 import type { HelperUser } from '../helpers/prototypes.js';
+import { decodeProgram } from '../isa/codec.js';
 import type { Instruction } from '../isa/instruction.js';
 import type { MapSpec } from '../maps/map.js';
 import type { ObjectSpec, ProgramSpec } from '../object/spec.js';
-import { type Accepted, type Refused, type VerifyOptions, verifierMapOf } from './input.js';
+import { type Refused, type VerifyOptions, verifierMapOf } from './input.js';
+import { checkStructure } from './structural.js';
 import { verifyProgram } from './verify.js';
 
 export interface VerifyErrorFault {
@@ -50,28 +52,42 @@ export function verifyOptionsOf(
   };
 }
 
+/** What a program of an object becomes. */
+export interface Admission {
+  readonly type: HelperUser;
+  /** Maps as they are, by the index that map references have. */
+  readonly maps: readonly MapSpec[];
+  /** Prove it: true unless given. */
+  readonly verify?: boolean;
+}
+
 /**
- * That a program is safe, before anything runs it.
- * @throws VerifyError with the kernel's message, and what usually mends it
+ * A program's instructions, once it is known that the engines can run it, and that it is safe.
+ * @throws IsaError, StructureError; VerifyError with the kernel's message, and what usually mends it
  */
-export function requireVerified(
+export function admitProgram(
   spec: ProgramSpec,
   object: Pick<ObjectSpec, 'maps' | 'btf' | 'license'>,
-  {
-    instructions,
-    type,
-    maps,
-  }: {
-    readonly instructions: readonly Instruction[];
-    readonly type: HelperUser;
-    readonly maps: readonly MapSpec[];
-  },
-): Accepted {
+  { type, maps, verify = true }: Admission,
+): readonly Instruction[] {
+  const instructions = decodeProgram(spec.code);
+  const { poisoned = [] } = spec;
+  const structure = { programType: type, maps: maps.map(verifierMapOf), poisoned };
+  if (!verify) {
+    checkStructure(instructions, structure);
+    return instructions;
+  }
   const options = verifyOptionsOf(spec, object, type, maps);
   const result = verifyProgram({ ...options, instructions });
-  if (result.accepted) return result;
+  if (result.accepted) {
+    checkStructure(instructions, { ...structure, dead: new Set(result.dead) });
+    return instructions;
+  }
+  // What is not offered here has a better name than the kernel's.
+  checkStructure(instructions, structure);
   // The log is made only for a program that is refused.
-  const refused = verifyProgram({ ...options, instructions, log: 1 }) as Refused;
+  const logged = verifyProgram({ ...options, instructions, log: 1 });
+  const refused = logged.accepted ? result : logged;
   throw new VerifyError(
     { code: 'VERIFY_REFUSED', program: spec.name, refused },
     `program ${spec.name} is refused: ${refused.explanation} (${refused.message})`,
