@@ -104,12 +104,12 @@ const FORMS: readonly (readonly [RegExp, Build])[] = (
       }),
     ],
     [
-      'r(\\d+) = function (\\d+)',
-      ([dst, target], slot) => ({
+      'r(\\d+) = function (\\d+|[a-z_][a-z0-9_]*)',
+      ([dst, target], slot, at) => ({
         slot,
         kind: 'imm64',
         dst: Number(dst),
-        imm: { kind: 'function', target: Number(target) },
+        imm: { kind: 'function', target: /^\d/.test(target!) ? Number(target) : at(target!) },
       }),
     ],
     [

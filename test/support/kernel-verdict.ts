@@ -35,6 +35,8 @@ export interface KernelQuestion {
   readonly type?: string;
   readonly maps?: readonly MapSpec[];
   readonly flags?: number;
+  /** enum bpf_attach_type. */
+  readonly attachType?: number;
   readonly license?: string;
   readonly level?: 0 | 1 | 2 | 4;
   /** Types and, with `program`, functions and lines. */
@@ -55,14 +57,19 @@ export interface KernelAnswer {
 const STATE_LINE =
   /^(\d+: |; |from \d+ to \d+|func#|caller:|callee:|to caller at|returning from| (frame\d+: )?R\d+=|Live regs|mark_precise|processed |\s*\d+: [.\d]+ \(|verification time|stack depth|propagating|Validating|Func#|live stack)/;
 
+/** Numbers at the end of a log. */
+const NUMBERS = /^(processed |verification time|stack depth)/;
+
 /** The lines of a refusal's log that are neither steps nor states nor numbers, joined by ' | '. */
 export function messageOf(text: string): string {
   const lines = text.split('\n');
   const found: string[] = [];
-  for (const line of lines) {
+  for (const whole of lines) {
+    // Some of the kernel's messages do not end their line.
+    const line = whole.replace(/(?<=.)processed \d+ insns .*/, '');
     if (line === '') continue;
     if (STATE_LINE.test(line)) {
-      if (!line.startsWith('processed ')) found.length = 0;
+      if (!NUMBERS.test(line)) found.length = 0;
       continue;
     }
     found.push(line);
@@ -85,7 +92,8 @@ export function askKernelAbout(question: KernelQuestion): KernelAnswer {
       .u32(4, code.length / 8)
       .pointer(8, code)
       .pointer(16, new TextEncoder().encode(`${question.license ?? 'GPL'}\0`))
-      .u32(44, question.flags ?? 0);
+      .u32(44, question.flags ?? 0)
+      .u32(68, question.attachType ?? 0);
     const level = question.level ?? 1;
     if (level > 0) attr.u32(24, level).u32(28, log.length).pointer(32, log);
     if (question.btf !== undefined) {
@@ -94,6 +102,8 @@ export function askKernelAbout(question: KernelQuestion): KernelAnswer {
     }
     const fd = bpfCall('PROG_LOAD', attr);
     if (fd >= 0) closeFd(fd);
+    // The log of all paths is too long: the verdict without the steps.
+    if (errnoName(-fd) === 'ENOSPC' && level === 1) return askKernelAbout({ ...question, level: 4 });
     const text = new TextDecoder().decode(log.subarray(0, Math.max(0, log.indexOf(0))));
     const processed = /processed (\d+) insns/.exec(text)?.[1];
     return {

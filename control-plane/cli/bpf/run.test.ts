@@ -74,7 +74,13 @@ describe('waggle bpf run', () => {
       status: 2,
       says: /engine/,
     },
-    { rule: 'to prove a program without a context', input: MINUS_ONE, flags: [], status: 2, says: /--no-verify/ },
+    {
+      rule: 'to prove a program without a context',
+      input: MINUS_ONE,
+      flags: [],
+      status: 2,
+      says: /--no-verify/,
+    },
   ];
   for (const { rule, input, flags, status, says } of FAULTS) {
     it(`refuses ${rule} in one line`, () => {

@@ -295,6 +295,8 @@ export function followStore(env: Environment, step: Of<'store'> | Of<'store-rele
 }
 
 function checkAtomicPointer(type: number, number: number, what: string): void {
+  // What may be null is refused as such, by the access.
+  if (mayBeNull(type)) return;
   const base = baseType(type);
   const isRefused =
     base === TYPE.CONTEXT ||

@@ -47,7 +47,9 @@ function followOneOperand(env: Environment, step: Of<'neg' | 'swap'>): void {
     setUnknown(env, dst);
     return;
   }
-  const result = withoutId(register).copy();
+  // All 64 bits as they are, memory being little endian: it is still the same number.
+  const isKept = step.kind === 'swap' && step.op === 'le' && step.bits === 64;
+  const result = (isKept ? register : withoutId(register)).copy();
   if (step.kind === 'neg') aluScalar('neg', step.width, result, result);
   else swapScalar(step.op, step.bits, result);
   setRegister(env, dst, result);
@@ -124,7 +126,7 @@ function followTwoOperands(env: Environment, step: Of<'alu'>): void {
       refuse(
         'VERIFY_POINTER_ARITHMETIC',
         'EACCES',
-        `R${dst} pointer ${ALU[op].sign} pointer prohibited`,
+        `R${dst} pointer ${ALU[op].sign.replace(/^s([/%])/, '$1')} pointer prohibited`,
         dst,
       );
       return;

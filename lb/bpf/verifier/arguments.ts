@@ -58,9 +58,10 @@ const MEMORY_OR_NULL: Expected = { ...MEMORY, nullable: true };
 const SCALAR: Expected = { types: [TYPE.SCALAR], text: 'scalar' };
 const CONTEXT: Expected = { types: [TYPE.CONTEXT], text: 'ctx' };
 const DYNPTR: Expected = { types: [TYPE.STACK, TYPE.DYNPTR], text: 'fp, dynptr_ptr' };
+const OWN_SOCKETS_TEXT = 'sock_common, sock, tcp_sock, xdp_sock';
 const SOCKETS: Expected = {
   types: [TYPE.SOCKET_COMMON, TYPE.SOCKET, TYPE.TCP_SOCKET, TYPE.XDP_SOCKET],
-  text: 'sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_',
+  text: `${OWN_SOCKETS_TEXT}, ptr_, trusted_ptr_`,
 };
 
 /** Registers that fit an argument (Linux 6.18, kernel/bpf/verifier.c, compatible_reg_types). */
@@ -93,7 +94,7 @@ const EXPECTED: Readonly<Record<Exclude<ArgumentName, 'anything' | 'unchecked'>,
   'dynptr-release-ringbuf': DYNPTR,
   'socket-common': SOCKETS,
   'socket-release': SOCKETS,
-  'kernel-object': { types: [], text: 'ptr_' },
+  'kernel-object': { types: [], text: 'ptr_, trusted_ptr_, rcu_ptr_' },
 };
 
 type ArgumentName = Exclude<ArgumentKind, { readonly kind: string }> | 'fixed-memory';
@@ -135,15 +136,19 @@ export function checkArgument(env: Environment, call: Call, index: number): void
   const name = typeof kind === 'string' ? kind : kind.kind;
   const { nullable } = EXPECTED[name];
   if (!(nullable === true && register.isNull)) {
-    checkType(register, number, name);
+    checkType(register, number, name, call.helper.id);
     checkOffset(register, number, name);
   }
   checkReference(env, call, register, number, name);
   checkContent(env, call, register, number, kind);
 }
 
-function checkType(register: Register, number: number, name: keyof typeof EXPECTED): void {
-  const { types, text, nullable } = EXPECTED[name];
+/** sk_fullsock, tcp_sock, get_listener_sock, skc_to_mptcp_sock: the kernel takes no socket of its own types there. */
+const OWN_SOCKETS: ReadonlySet<number> = new Set([95, 96, 98, 196]);
+
+function checkType(register: Register, number: number, name: keyof typeof EXPECTED, helper: number): void {
+  const { types, nullable } = EXPECTED[name];
+  const text = OWN_SOCKETS.has(helper) ? OWN_SOCKETS_TEXT : EXPECTED[name].text;
   let { type } = register;
   if (name === 'memory' || name === 'memory-or-null' || name === 'fixed-memory') type &= ~READ_ONLY;
   if (nullable === true) type &= ~MAYBE_NULL;
@@ -230,7 +235,8 @@ function checkContent(
     }
     case 'alloc-size':
       if (!register.isConst()) refuse('VERIFY_SIZE', 'EACCES', `R${number} is not a known constant'`, number);
-      call.resultBytes = register.constNumber();
+      // As the kernel keeps it: what is too large is never reserved.
+      call.resultBytes = register.valueLo >>> 0;
       markPrecise(env, number);
       return;
     case 'constant-string':

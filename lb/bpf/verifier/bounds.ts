@@ -179,16 +179,16 @@ export function checkMapValue(
   number: number,
   off: number,
   size: number,
-  options: { readonly zeroAllowed?: boolean; readonly byHelper?: boolean } = {},
+  zeroAllowed?: boolean,
 ): void {
   const map = register.map!;
-  checkRegion(register, number, off, size, map.valueSize, options.zeroAllowed);
+  checkRegion(register, number, off, size, map.valueSize, zeroAllowed);
   for (const { type, offset } of fieldsOf(map)) {
     const from = register.sminNumber + off;
     const to = register.umaxNumber + off + size;
     if (from >= offset + (FIELD_BYTES[type] ?? 8) || offset >= to) continue;
-    const how = options.byHelper === true ? 'indirectly by helper' : 'directly by load/store';
-    refuse('VERIFY_LOCK', 'EACCES', `${type} cannot be accessed ${how}`, number);
+    // The kernel says so of helpers too.
+    refuse('VERIFY_LOCK', 'EACCES', `${type} cannot be accessed directly by load/store`, number);
   }
 }
 

@@ -1,7 +1,7 @@
 import { DYNPTR_KIND, dynptrKind, dynptrName, FIRST_SLOT, isFirstSlot } from './dynptr-slots.js';
 import type { Environment } from './environment.js';
 import { acquire, release } from './references.js';
-import { refuse } from './refusal.js';
+import { Refusal, refuse } from './refusal.js';
 import { baseType, RECORD, Register, TYPE, UNKNOWN } from './register.js';
 import { ALL_DYNPTR, isDynptr, SLOT_SIZE, slotIndex } from './stack-slot.js';
 import type { Frame } from './state.js';
@@ -10,16 +10,22 @@ import type { Frame } from './state.js';
 
 const reject = (line: string, number?: number) => refuse('VERIFY_DYNPTR', 'EINVAL', line, number);
 
+const NO_ROOM = 'Dynptr has to be an uninitialized dynptr';
+
 /**
  * The first slot of the dynptr that a stack pointer points to.
+ * @param wanted the kernel's line for what is not there
  * @returns undefined where the place is outside of what the frame has so far
  * @throws Refusal where no dynptr can be there
  */
-function firstSlotOf(env: Environment, register: Register): number | undefined {
-  if (!register.isConst()) return reject('dynptr has to be at a constant offset');
+function firstSlotOf(env: Environment, register: Register, wanted: string): number | undefined {
+  const rejectPlace = (line: string): never => {
+    throw new Refusal('VERIFY_DYNPTR', 'EINVAL', [line, wanted]);
+  };
+  if (!register.isConst()) return rejectPlace('dynptr has to be at a constant offset');
   const off = register.off + register.constNumber();
   const slot = slotIndex(off);
-  if (off % SLOT_SIZE !== 0 || slot < 1) return reject(`cannot pass in dynptr at an offset=${off}`);
+  if (off % SLOT_SIZE !== 0 || slot < 1) return rejectPlace(`cannot pass in dynptr at an offset=${off}`);
   const frame = env.state.frames[register.place]!;
   return slot < frame.kinds.length ? slot : undefined;
 }
@@ -54,9 +60,9 @@ function dropSlices(env: Environment, id: number): void {
 
 /** A helper makes a dynptr at a place whose bytes were checked, and written. */
 export function makeDynptr(env: Environment, register: Register, kind: number): void {
-  const first = firstSlotOf(env, register);
+  const first = firstSlotOf(env, register, NO_ROOM);
   if (first === undefined) {
-    reject('Dynptr has to be an uninitialized dynptr');
+    reject(NO_ROOM);
     return;
   }
   const frame = env.state.frames[register.place]!;
@@ -77,14 +83,14 @@ export function makeDynptr(env: Environment, register: Register, kind: number): 
 
 /** That a place can become a dynptr. @throws Refusal */
 export function checkRoomForDynptr(env: Environment, register: Register): void {
-  if (register.type !== TYPE.STACK) reject('Dynptr has to be an uninitialized dynptr');
-  firstSlotOf(env, register);
+  if (register.type !== TYPE.STACK) reject(NO_ROOM);
+  firstSlotOf(env, register, NO_ROOM);
 }
 
 /** The dynptr that an argument points to. @throws Refusal where there is none, or of another kind */
 export function dynptrAt(env: Environment, register: Register, number: number, kind?: number): Register {
   const unset = `Expected an initialized dynptr as arg #${number - 1}`;
-  const first = firstSlotOf(env, register);
+  const first = firstSlotOf(env, register, unset);
   const frame = env.state.frames[register.place]!;
   const kept = first === undefined ? undefined : frame.kept[first];
   if (
@@ -106,15 +112,15 @@ export function dynptrAt(env: Environment, register: Register, number: number, k
 
 /** A dynptr to be given back must hold something. @throws Refusal */
 export function checkHeldDynptr(env: Environment, register: Register, number: number): void {
-  const first = firstSlotOf(env, register);
+  const unheld = `arg ${number} is an unacquired reference`;
+  const first = firstSlotOf(env, register, unheld);
   const kept = first === undefined ? undefined : env.state.frames[register.place]!.kept[first];
-  if (kept === undefined || kept.type !== TYPE.DYNPTR || kept.reference === 0)
-    reject(`arg ${number} is an unacquired reference`, number);
+  if (kept === undefined || kept.type !== TYPE.DYNPTR || kept.reference === 0) reject(unheld, number);
 }
 
 /** Give back what a dynptr holds; it is none any more. @returns false where it held nothing */
 export function releaseDynptr(env: Environment, register: Register): boolean {
-  const first = firstSlotOf(env, register);
+  const first = firstSlotOf(env, register, 'not a dynptr');
   if (first === undefined) return false;
   const frame = env.state.frames[register.place]!;
   const reference = frame.kept[first]?.reference ?? 0;

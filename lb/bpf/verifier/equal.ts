@@ -36,9 +36,9 @@ class Pairs {
     return true;
   }
 
-  /** A number without id is like no other. */
+  /** `now` may be a number without id, which is like no other. */
   matchNumber(old: number, now: number): boolean {
-    return this.match(old === 0 ? this.#fresh() : old, now === 0 ? this.#fresh() : now);
+    return this.match(old, now === 0 ? this.#fresh() : now);
   }
 
   #fresh(): number {
@@ -99,9 +99,12 @@ function registersEqual(old: Register, now: Register, isPrecise: boolean, likene
   switch (baseType(old.type)) {
     case TYPE.SCALAR:
       if (!isPrecise && likeness === 'covered') return true;
+      if (!scalarWithin(old, now)) return false;
+      // A number that nothing was linked to stands for one that something is linked to.
+      if (old.id === 0) return true;
       if ((old.id & PLUS_CONSTANT) !== (now.id & PLUS_CONSTANT)) return false;
       if ((old.id & PLUS_CONSTANT) !== 0 && old.off !== now.off) return false;
-      return scalarWithin(old, now) && pairs.matchNumber(old.id, now.id);
+      return pairs.matchNumber(old.id, now.id);
     case TYPE.MAP_KEY:
     case TYPE.MAP_VALUE:
     case TYPE.MEMORY:

@@ -3,12 +3,12 @@ import { enterFunction } from './callbacks.js';
 import type { Environment } from './environment.js';
 import { checkGlobalCall } from './global-functions.js';
 import { clobber } from './helper-call.js';
-import { dropPacketPointers, mayNotLeak, readRegister, setUnknown } from './operands.js';
+import { dropPacketPointers, mayNotLeak, readRegister, setRegister, setUnknown } from './operands.js';
 import { markPrecise } from './precision.js';
 import { subprogramAt } from './program.js';
 import { checkNothingHeld } from './references.js';
 import { refuse } from './refusal.js';
-import { type Register, TYPE, typeName } from './register.js';
+import { type Register, TYPE, typeName, ZERO } from './register.js';
 import type { CallbackResult } from './state.js';
 import { widenNumbers } from './widen.js';
 
@@ -91,6 +91,17 @@ export function afterTailCall(env: Environment, slot: number): number {
   env.push(slot + 1, slot);
   dropPacketPointers(env);
   setUnknown(env, 0);
+  return leaveFunction(env);
+}
+
+/**
+ * LD_ABS and LD_IND leave where the packet is too short: a function returns 0 then.
+ * @returns the slot to go on from
+ */
+export function afterPacketLoad(env: Environment, slot: number): number {
+  if (env.state.frames.length === 1) return slot + 1;
+  env.push(slot + 1, slot);
+  setRegister(env, 0, ZERO);
   return leaveFunction(env);
 }
 

@@ -154,7 +154,7 @@ function checkMemory(env: Environment, register: Register, number: number, bytes
     case TYPE.MAP_VALUE:
       checkMapRights(register.map!, off, bytes, false);
       checkMapRights(register.map!, off, bytes, true);
-      checkMapValue(register, number, off, bytes, { zeroAllowed: true, byHelper: true });
+      checkMapValue(register, number, off, bytes, true);
       return;
     case TYPE.MEMORY:
       checkRegion(register, number, off, bytes, register.extent, true);

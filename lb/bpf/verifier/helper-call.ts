@@ -29,6 +29,9 @@ const FIND_SOCKETS: ReadonlySet<number> = new Set([84, 85, 99]);
 /** sk_fullsock, tcp_sock and their like: the same socket under another type. */
 const CAST_SOCKETS: ReadonlySet<number> = new Set([95, 96, 136, 137, 138, 139, 140, 178]);
 
+/** copy_from_user and copy_from_user_task: programs over packets do not sleep. */
+const SLEEPS: ReadonlySet<number> = new Set([148, 191]);
+
 const LAST_ARGUMENT = 5;
 
 /** What a call leaves: r1 to r5 are gone. */
@@ -49,7 +52,9 @@ export function followHelper(env: Environment, step: Of<'call-helper'>): void {
     refuse('VERIFY_LOCK', 'EINVAL', 'function calls are not allowed while holding a lock');
   const helper = helperById(id);
   if (helper === undefined) {
-    refuse('VERIFY_HELPER', 'EINVAL', `invalid func ${helperText(id)}`);
+    const line =
+      id === 0 ? 'program of this type cannot use helper bpf_unspec#0' : `invalid func ${helperText(id)}`;
+    refuse('VERIFY_HELPER', 'EINVAL', line);
     return;
   }
   if (env.user === undefined || !helper.users.includes(env.user))
@@ -57,6 +62,7 @@ export function followHelper(env: Environment, step: Of<'call-helper'>): void {
   if (helper.gplOnly === true && env.options.gpl === false) {
     refuse('VERIFY_LICENCE', 'EINVAL', 'cannot call GPL-restricted function from non-GPL compatible program');
   }
+  if (SLEEPS.has(id)) refuse('VERIFY_HELPER', 'EINVAL', 'helper call might sleep in a non-sleepable prog');
   const call: Call = {
     helper,
     map: undefined,

@@ -52,7 +52,7 @@ export function checkHelperMemory(env: Environment, memory: HelperMemory): Fille
       return undefined;
     case TYPE.MAP_VALUE:
       checkMapRights(register.map!, off, size, isWrite);
-      checkMapValue(register, number, off, size, { zeroAllowed, byHelper: true });
+      checkMapValue(register, number, off, size, zeroAllowed);
       return undefined;
     case TYPE.MEMORY:
       if (isWrite && (type & READ_ONLY) !== 0) refuseWrite(register, number);
@@ -179,7 +179,7 @@ export function constantString(env: Environment, number: number): Uint8Array {
   if (map?.constants === undefined) return reject(`R${number} does not point to a readonly map'`);
   if (!register.isConst()) return reject(`R${number} is not a constant address'`);
   const at = register.off + register.constNumber();
-  checkMapValue(register, number, register.off, map.valueSize - register.off, { byHelper: true });
+  checkMapValue(register, number, register.off, map.valueSize - register.off);
   const end = map.constants.indexOf(0, at);
   if (end < 0) return reject('string is not zero-terminated', 'EINVAL');
   return map.constants.subarray(at, end);

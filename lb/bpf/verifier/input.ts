@@ -26,6 +26,8 @@ export interface VerifierMap {
 }
 
 const RDONLY_PROG = 128;
+/** Maps whose values programs can read but not write, whatever their flags. */
+const READ_ONLY: ReadonlySet<MapTypeName> = new Set(['DEVMAP', 'DEVMAP_HASH']);
 
 /** What a proof needs of a map that an object file describes. */
 export function verifierMapOf(spec: MapSpec): VerifierMap {
@@ -37,7 +39,7 @@ export function verifierMapOf(spec: MapSpec): VerifierMap {
     keySize,
     valueSize,
     maxEntries,
-    flags,
+    flags: READ_ONLY.has(type) ? flags | RDONLY_PROG : flags,
     ...(inner !== undefined && { inner: verifierMapOf(inner) }),
     ...(isConstant && { constants: spec.initial }),
     ...(lockOffset !== undefined && { lockOffset }),

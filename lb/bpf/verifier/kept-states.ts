@@ -1,4 +1,4 @@
-import type { State } from './state.js';
+import type { Frame, State } from './state.js';
 
 /** A path that came back, in a loop of calls back, to a state from which not every path has been followed. */
 export interface BackEdge {
@@ -16,27 +16,55 @@ export interface Visit {
 
 const NONE: readonly State[] = [];
 
-/** States that were kept, by the slot they are at, the latest first; and the loops that they are in. */
+interface Bucket {
+  readonly number: number;
+  readonly states: State[];
+}
+
+/**
+ * States that were kept, by the slot they are at and the call that led there, the latest first; and the loops that they
+ * are in. As in the kernel calls share a list where their slots are the same in their remainder.
+ */
 export class KeptStates {
-  readonly #bySlot: (State[] | undefined)[];
+  readonly #bySlot: (Bucket[] | undefined)[];
   readonly visits = new Map<string, Visit>();
 
   constructor(slots: number) {
-    this.#bySlot = new Array<State[] | undefined>(slots).fill(undefined);
+    this.#bySlot = new Array<Bucket[] | undefined>(slots).fill(undefined);
   }
 
-  at(slot: number): readonly State[] {
-    return this.#bySlot[slot] ?? NONE;
+  at(slot: number, { callSite }: Frame): readonly State[] {
+    return this.#find(slot, callSite)?.states ?? NONE;
   }
 
   add(state: State): void {
-    const states = this.#bySlot[state.slot];
-    if (states === undefined) this.#bySlot[state.slot] = [state];
-    else states.unshift(state);
+    const { slot, frame } = state;
+    const found = this.#find(slot, frame.callSite);
+    if (found !== undefined) {
+      found.states.unshift(state);
+      return;
+    }
+    const bucket = { number: this.#number(slot, frame.callSite), states: [state] };
+    const buckets = this.#bySlot[slot];
+    if (buckets === undefined) this.#bySlot[slot] = [bucket];
+    else buckets.push(bucket);
   }
 
   remove(state: State): void {
-    const states = this.#bySlot[state.slot];
+    const states = this.#find(state.slot, state.frame.callSite)?.states;
     states?.splice(states.indexOf(state), 1);
+  }
+
+  /** Linux 6.18, kernel/bpf/verifier.c, explored_state. */
+  #number(slot: number, callSite: number): number {
+    return ((slot ^ callSite) >>> 0) % this.#bySlot.length;
+  }
+
+  #find(slot: number, callSite: number): Bucket | undefined {
+    const buckets = this.#bySlot[slot];
+    if (buckets === undefined) return undefined;
+    const number = this.#number(slot, callSite);
+    for (const bucket of buckets) if (bucket.number === number) return bucket;
+    return undefined;
   }
 }

@@ -1,6 +1,7 @@
 import type { Of } from '../isa/instruction.js';
 import { ALU } from '../isa/opcodes.js';
 import { type Environment, LIMITS } from './environment.js';
+import { checkMovedBounds } from './moved-bounds.js';
 import { setRegister, setUnknown } from './operands.js';
 import { refuse } from './refusal.js';
 import { baseType, mayBeNull, type Register, TYPE, typeName } from './register.js';
@@ -141,6 +142,7 @@ function checkOffset(register: Register, type: number): void {
 
 function setMoved(env: Environment, dst: number, moved: Register): void {
   checkOffset(moved, moved.type);
+  checkMovedBounds(env, dst, moved);
   setRegister(env, dst, moved);
 }
 

@@ -30,7 +30,7 @@ export function isVisited(env: Environment): boolean {
   const instructions = env.processed - env.processedThen;
   let adds = isForced || (jumps >= KEEP_AFTER.jumps && instructions >= KEEP_AFTER.instructions);
   const isAgain = jumps < KEEP_AFTER_IN_LOOP.jumps && instructions < KEEP_AFTER_IN_LOOP.instructions;
-  const kept = env.kept.at(slot);
+  const kept = env.kept.at(slot, state.frame);
   for (const old of kept) clean(env, old, state);
   let looked = 0;
   const missed: State[] = [];

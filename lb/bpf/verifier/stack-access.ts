@@ -371,7 +371,7 @@ function forgetId(register: Register): Register {
 /** Keep a register, or its low bytes, in a slot. */
 function keep(env: Environment, frame: Frame, slot: number, register: Register, size: number): void {
   frame.kept[slot] = register;
-  frame.kinds[slot] = spilledOver(frame.kinds[slot]!, size, !env.isUnprivileged);
+  frame.kinds[slot] = spilledOver(frame.kinds[slot]!, size);
   env.noteSlot(frame, slot);
 }
 

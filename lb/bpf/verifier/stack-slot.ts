@@ -57,7 +57,7 @@ export function scrubbed(kinds: number): number {
 }
 
 /** Kinds of a slot after the low `bytes` of a register were stored to its lowest addresses. */
-export function spilledOver(kinds: number, bytes: number, keepInvalid: boolean): number {
+export function spilledOver(kinds: number, bytes: number): number {
   let result = kinds;
   for (let byte = 0; byte < SLOT_SIZE; byte++) {
     if (byte >= SLOT_SIZE - bytes) {
@@ -65,8 +65,8 @@ export function spilledOver(kinds: number, bytes: number, keepInvalid: boolean):
       continue;
     }
     const kind = kindAt(kinds, byte);
-    // What is above keeps its zeros, and stays unwritten where reading that is allowed.
-    if (kind === KIND.ZERO || (kind === KIND.INVALID && keepInvalid)) continue;
+    // What is above keeps its zeros, and stays unwritten.
+    if (kind === KIND.ZERO || kind === KIND.INVALID) continue;
     result = withKind(result, byte, KIND.MISC);
   }
   return result;

@@ -107,11 +107,12 @@ function refused(error: IsaError, code: Uint8Array, options: VerifyOptions): Ref
 function messageOf(fault: IsaFault, code: Uint8Array, otherwise: string): string {
   switch (fault.code) {
     case 'ISA_OPCODE':
+      if (isAtomic(fault.opcode)) return 'invalid atomic operand size';
       return `unknown opcode ${fault.opcode.toString(16).padStart(2, '0')}`;
     case 'ISA_REGISTER':
       return `R${fault.register} is invalid`;
     case 'ISA_TRUNCATED':
-      return 'invalid bpf_ld_imm64 insn';
+      return 'last insn is not an exit or jmp';
     case 'ISA_CALL_KERNEL':
       return fault.btfId === 0 ? 'invalid kernel function call not eliminated in verifier pass' : otherwise;
     case 'ISA_RESERVED':
@@ -123,12 +124,16 @@ function messageOf(fault: IsaFault, code: Uint8Array, otherwise: string): string
 
 function reservedMessage(slot: number, field: string, value: number, code: Uint8Array): string {
   const opcode = code[slot * SLOT_BYTES]!;
-  if (opcode === LOAD_IMM64 || isSecondHalf(code, slot)) return 'invalid bpf_ld_imm64 insn';
-  const isAtomic = (opcode & 0x07) === CLASS.STX && (opcode & 0xe0) === MODE.ATOMIC;
-  if (isAtomic && field === 'imm')
+  if (isSecondHalf(code, slot))
+    return field === 'imm' ? 'unrecognized bpf_ld_imm64 insn' : 'invalid bpf_ld_imm64 insn';
+  if (opcode === LOAD_IMM64)
+    return field === 'off' ? 'BPF_LD_IMM64 uses reserved fields' : 'unrecognized bpf_ld_imm64 insn';
+  if (isAtomic(opcode) && field === 'imm')
     return `BPF_ATOMIC uses invalid atomic opcode ${value.toString(16).padStart(2, '0')}`;
   return `${nameOf(opcode)} uses reserved fields`;
 }
+
+const isAtomic = (opcode: number) => (opcode & 0x07) === CLASS.STX && (opcode & 0xe0) === MODE.ATOMIC;
 
 /** Whether a slot is the second one of an LD_IMM64. */
 function isSecondHalf(code: Uint8Array, wanted: number): boolean {

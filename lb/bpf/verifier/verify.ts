@@ -1,5 +1,6 @@
 import { encodeProgram } from '../isa/codec.js';
 import type { Instruction } from '../isa/instruction.js';
+import { BtfError } from '../object/btf-types.js';
 import { findLiveRegisters, findSuccessors, walkGraph } from './cfg.js';
 import { Environment, LIMITS } from './environment.js';
 import { explain } from './explain.js';
@@ -32,8 +33,10 @@ export function verifyProgram(input: VerifyInput): VerifyResult {
     const stackDepth = checkStackDepth(env.program);
     return accepted(env, stackDepth);
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    return refused(error, options, log, env);
+    if (error instanceof Refusal) return refused(error, options, log, env);
+    // Types that refer to what is not there: a loader finds that out only where it asks for them, and so does a proof.
+    if (!(error instanceof BtfError)) throw error;
+    return refused(new Refusal('VERIFY_TYPES', 'EINVAL', [error.message]), options, log, env);
   }
 }
 

@@ -8,7 +8,7 @@ import { checkUnmoved } from './bounds.js';
 import { followBranch } from './branches.js';
 import { nextSlot } from './cfg.js';
 import type { Environment } from './environment.js';
-import { afterTailCall, followCall, followExit } from './function-call.js';
+import { afterPacketLoad, afterTailCall, followCall, followExit } from './function-call.js';
 import { setGlobalArguments } from './global-functions.js';
 import { clobber, followHelper } from './helper-call.js';
 import { KeptStates } from './kept-states.js';
@@ -168,7 +168,7 @@ function follow(env: Environment, step: Step): number | undefined {
       return step.slot + 1;
     case 'packet-load':
       followPacketLoad(env, step);
-      return step.slot + 1;
+      return afterPacketLoad(env, step.slot);
     case 'jump':
       env.jumps += 1;
       return step.target;

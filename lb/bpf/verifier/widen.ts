@@ -11,7 +11,7 @@ import { type Frame, REGISTER_COUNT } from './state.js';
 export function widenNumbers(env: Environment, slot: number): void {
   const { state } = env;
   const before = env.kept
-    .at(slot)
+    .at(slot, state.frame)
     .find((kept) => kept.branches > 0 && kept.depth < state.depth && sameCallSites(kept, state));
   if (before === undefined) return;
   for (const frame of before.frames) widenFrame(frame, state.frames[frame.index]!);
