@@ -65,7 +65,8 @@ function answer(line: string): object {
     return { name, accepted: result.accepted, message, processed: result.processed };
   } catch (error) {
     // A line that cannot be understood does not end the others.
-    return { name, error: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    return { name, accepted: false, message, processed: 0, error: message };
   }
 }
 

@@ -110,13 +110,14 @@ describe('waggle bpf verify', () => {
       .trim()
       .split('\n')
       .map((line): unknown => JSON.parse(line));
-    const error = expect.any(String) as string;
+    const message = expect.any(String) as string;
+    const wrong = { accepted: false, message, processed: 0, error: message };
     expect(answers).toEqual([
       { name: 'safe', accepted: true, message: '', processed: 2 },
       { name: 'unsafe', accepted: false, message: "R0 invalid mem access 'scalar'", processed: 2 },
       { name: 'map', accepted: true, message: '', processed: 3 },
-      { name: 'no digits', error },
-      { name: 'no map', error },
+      { name: 'no digits', ...wrong },
+      { name: 'no map', ...wrong },
       { name: 'frame pointer', accepted: false, message: 'R0 leaks addr as return value', processed: 2 },
       {
         name: 'other',
@@ -124,8 +125,8 @@ describe('waggle bpf verify', () => {
         message: 'programs of type kprobe are not offered: xdp and tc are',
         processed: 0,
       },
-      { error },
-      { error },
+      wrong,
+      wrong,
     ]);
   });
 

@@ -175,7 +175,7 @@ export function addVerify(bpf: Command): void {
     )
     .option(
       '--jsonl',
-      'without a file: one object a line in, {"name", "hex", "type", "maps", "flags", "unprivileged"}, one a line out, {"name", "accepted", "message", "processed"} or {"name", "error"}',
+      'without a file: one object a line in, {"name", "hex", "type", "maps", "flags", "unprivileged"}, one a line out, {"name", "accepted", "message", "processed"} with "error" where the line makes no sense',
       false,
     )
     .addOption(targetBtfOption())
