@@ -1,4 +1,5 @@
 import type { ArgumentKind, HelperRow } from '../helpers/prototypes.js';
+import { MAP_FLAGS } from '../maps/map.js';
 import { checkAccess } from './access.js';
 import { checkAlignment, checkUnmoved } from './bounds.js';
 import { checkHeldDynptr, checkRoomForDynptr, dynptrAt, makeDynptr } from './dynptr.js';
@@ -289,12 +290,14 @@ function checkNewDynptr(
 }
 
 function checkKey(env: Environment, call: Call, register: Register, number: number): void {
-  const { keySize, type } = call.map!;
+  const { keySize, type, flags } = call.map!;
   hold(
     call,
     checkHelperMemory(env, { number, size: keySize, isWrite: false, isFilled: false, zeroAllowed: false }),
   );
-  if (ALWAYS_HAS.has(type)) call.key = constantKey(env, register, keySize);
+  // In the place of an inner array there may be a shorter one.
+  const isSizeKnown = (flags & MAP_FLAGS.BPF_F_INNER_MAP) === 0;
+  if (isSizeKnown && ALWAYS_HAS.has(type)) call.key = constantKey(env, register, keySize);
 }
 
 /** The key on the stack, where it is a constant: zeros, or a number that was stored whole. */
