@@ -1,6 +1,6 @@
 import { helperById } from '../helpers/prototypes.js';
 import { FOR_EACH_MAP_ELEM, LOOP } from '../isa/builtins.js';
-import { MARK, type Step } from './program.js';
+import { type ControlGraph, MARK, type Step } from './program.js';
 import { refuse } from './refusal.js';
 
 /** Helpers that call a function of the program before they return. */
@@ -167,15 +167,25 @@ function successorsOf(step: Step): readonly number[] {
   }
 }
 
-/** See Program.successors. */
-export function findSuccessors(steps: Steps): Int32Array {
+/** Where control can go within functions. */
+export function findEdges(steps: Steps): ControlGraph {
   const successors = new Int32Array(2 * steps.length).fill(-1);
   for (const step of steps) if (step !== undefined) successors.set(successorsOf(step), 2 * step.slot);
-  return successors;
+  const firstPredecessor = new Int32Array(steps.length + 1);
+  for (const target of successors) if (target >= 0) firstPredecessor[target + 1]! += 1;
+  for (let slot = 0; slot < steps.length; slot++) firstPredecessor[slot + 1]! += firstPredecessor[slot]!;
+  const predecessors = new Int32Array(firstPredecessor[steps.length]!);
+  const next = firstPredecessor.slice();
+  for (const [place, target] of successors.entries()) {
+    if (target < 0) continue;
+    predecessors[next[target]!] = place >> 1;
+    next[target]! += 1;
+  }
+  return { successors, predecessors, firstPredecessor };
 }
 
 /** Registers that are read before they are written, from each slot on, as bits. */
-export function findLiveRegisters(steps: Steps, successors: Int32Array): Uint16Array {
+export function findLiveRegisters(steps: Steps, { successors }: ControlGraph): Uint16Array {
   const live = new Uint16Array(steps.length);
   const uses = steps.map((step) => (step === undefined ? undefined : usesOf(step)));
   for (let again = true; again; ) {

@@ -1,12 +1,12 @@
 import { CALLS_BACK } from './cfg.js';
-import type { Step } from './program.js';
+import type { ControlGraph, Step } from './program.js';
 
 /**
  * Which loop each instruction is in: the strongly connected components of the graph of control within functions
  * (Tarjan, Depth-first search and linear graph algorithms). A helper that calls back is a loop by itself.
  * @returns number of the loop by slot; 0: none
  */
-export function findLoops(steps: readonly (Step | undefined)[], successors: Int32Array): Uint16Array {
+export function findLoops(steps: readonly (Step | undefined)[], { successors }: ControlGraph): Uint16Array {
   const { length } = steps;
   const loops = new Uint16Array(length);
   const order = new Int32Array(length);

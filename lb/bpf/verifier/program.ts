@@ -34,6 +34,15 @@ export const MARK = {
   CALLBACK: 8,
 } as const;
 
+/** Where control can go within functions. */
+export interface ControlGraph {
+  /** Two places a slot; -1: none. */
+  readonly successors: Int32Array;
+  /** Those that lead to a slot: from its place in `firstPredecessor` up to that of the next slot. */
+  readonly predecessors: Int32Array;
+  readonly firstPredecessor: Int32Array;
+}
+
 /** A program, prepared for the walk. Everything is by slot. */
 export interface Program {
   readonly options: VerifyOptions;
@@ -47,8 +56,7 @@ export interface Program {
   readonly marks: Uint8Array;
   /** Registers that are read before they are written again, as bits. */
   readonly liveRegisters: Uint16Array;
-  /** Where control can go to within the function: two places a slot; -1: none. */
-  readonly successors: Int32Array;
+  readonly graph: ControlGraph;
   /** Which loop an instruction is in, by number; 0: none. See loops.ts. */
   readonly loops: Uint16Array;
 }

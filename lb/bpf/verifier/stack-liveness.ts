@@ -1,4 +1,18 @@
-import type { Subprogram } from './program.js';
+import type { ControlGraph, Subprogram } from './program.js';
+
+/** Half of the slots, as bits for each instruction. */
+interface Half {
+  readonly reads: Int32Array;
+  readonly writes: Int32Array;
+  /** Read from the instruction on. */
+  readonly live: Int32Array;
+}
+
+const halfOf = (length: number): Half => ({
+  reads: new Int32Array(length),
+  writes: new Int32Array(length),
+  live: new Int32Array(length),
+});
 
 /**
  * Which slots of a function's frame are still read, from each of its instructions on: as far as the walk has seen,
@@ -9,35 +23,26 @@ import type { Subprogram } from './program.js';
  * instruction wrote all eight bytes of a slot of its own frame.
  */
 export class SlotUses {
-  readonly #successors: Int32Array;
+  readonly #graph: ControlGraph;
   readonly #subprograms: readonly Subprogram[];
   readonly #start: number;
   readonly #length: number;
   readonly #callees = new Map<number, SlotUses>();
-  readonly #readLo: Int32Array;
-  readonly #readHi: Int32Array;
-  readonly #writeLo: Int32Array;
-  readonly #writeHi: Int32Array;
+  readonly #lo: Half;
+  readonly #hi: Half;
   /** Whether an instruction that may write was visited. */
   readonly #wrote: Uint8Array;
-  readonly #liveLo: Int32Array;
-  readonly #liveHi: Int32Array;
   #isStale = false;
 
-  /** @param successors see Program */
-  constructor(successors: Int32Array, subprograms: readonly Subprogram[], subprogram: number) {
+  constructor(graph: ControlGraph, subprograms: readonly Subprogram[], subprogram: number) {
     const { start, end } = subprograms[subprogram]!;
-    this.#successors = successors;
+    this.#graph = graph;
     this.#subprograms = subprograms;
     this.#start = start;
     this.#length = end - start;
-    this.#readLo = new Int32Array(this.#length);
-    this.#readHi = new Int32Array(this.#length);
-    this.#writeLo = new Int32Array(this.#length);
-    this.#writeHi = new Int32Array(this.#length);
-    this.#wrote = new Uint8Array(this.#length);
-    this.#liveLo = new Int32Array(this.#length);
-    this.#liveHi = new Int32Array(this.#length);
+    this.#lo = halfOf(end - start);
+    this.#hi = halfOf(end - start);
+    this.#wrote = new Uint8Array(end - start);
   }
 
   /** Those of a function that is called from here. */
@@ -45,7 +50,7 @@ export class SlotUses {
     const key = callSite * this.#subprograms.length + subprogram;
     let callee = this.#callees.get(key);
     if (callee === undefined) {
-      callee = new SlotUses(this.#successors, this.#subprograms, subprogram);
+      callee = new SlotUses(this.#graph, this.#subprograms, subprogram);
       this.#callees.set(key, callee);
     }
     return callee;
@@ -54,11 +59,11 @@ export class SlotUses {
   /** @param at slot of the instruction in this function */
   noteRead(at: number, slot: number): void {
     const index = at - this.#start;
-    const reads = slot < 32 ? this.#readLo : this.#readHi;
+    const half = slot < 32 ? this.#lo : this.#hi;
     const bit = 1 << (slot & 31);
-    if ((reads[index]! & bit) !== 0) return;
-    reads[index]! |= bit;
-    this.#isStale = true;
+    if ((half.reads[index]! & bit) !== 0) return;
+    half.reads[index]! |= bit;
+    if (!this.#isStale) this.#spread(half, index, bit);
   }
 
   /**
@@ -67,64 +72,75 @@ export class SlotUses {
    */
   noteWrite(at: number, slot: number): void {
     const index = at - this.#start;
-    const lo = slot >= 0 && slot < 32 ? 1 << slot : 0;
-    const hi = slot >= 32 ? 1 << (slot & 31) : 0;
+    this.#noteWrites(this.#lo, index, slot >= 0 && slot < 32 ? 1 << slot : 0);
+    this.#noteWrites(this.#hi, index, slot >= 32 ? 1 << (slot & 31) : 0);
+    this.#wrote[index] = 1;
+  }
+
+  #noteWrites(half: Half, index: number, bits: number): void {
+    const before = half.writes[index]!;
     if (this.#wrote[index] === 0) {
-      this.#wrote[index] = 1;
-      this.#writeLo[index] = lo;
-      this.#writeHi[index] = hi;
-      if (slot >= 0) this.#isStale = true;
+      half.writes[index] = bits;
+      // What was taken for live in front of it is not, perhaps; elsewhere neither.
+      if ((half.live[index]! & bits & ~half.reads[index]!) !== 0) this.#isStale = true;
       return;
     }
-    const nextLo = this.#writeLo[index]! & lo;
-    const nextHi = this.#writeHi[index]! & hi;
-    if (nextLo === this.#writeLo[index] && nextHi === this.#writeHi[index]) return;
-    this.#writeLo[index] = nextLo;
-    this.#writeHi[index] = nextHi;
-    this.#isStale = true;
+    const lost = before & ~bits;
+    if (lost === 0) return;
+    half.writes[index] = before & bits;
+    const behind = this.#behind(half, index) & lost;
+    if (behind !== 0 && !this.#isStale) this.#spread(half, index, behind);
   }
 
   /** Slots 0 to 31 that are read from an instruction on, as bits. */
   liveLo(at: number): number {
     if (this.#isStale) this.#update();
-    return this.#liveLo[at - this.#start]!;
+    return this.#lo.live[at - this.#start]!;
   }
 
   /** Slots 32 to 63. */
   liveHi(at: number): number {
     if (this.#isStale) this.#update();
-    return this.#liveHi[at - this.#start]!;
+    return this.#hi.live[at - this.#start]!;
   }
 
-  /** Backwards through the function until nothing changes. */
+  /** Live behind an instruction. */
+  #behind({ live }: Half, index: number): number {
+    const first = this.#graph.successors[2 * (this.#start + index)]!;
+    if (first < 0) return 0;
+    const second = this.#graph.successors[2 * (this.#start + index) + 1]!;
+    return live[first - this.#start]! | (second < 0 ? 0 : live[second - this.#start]!);
+  }
+
+  /** Slots have become live in front of an instruction: so they are on all ways there, up to where they are written. */
+  #spread({ live, writes }: Half, from: number, bits: number): void {
+    const { firstPredecessor, predecessors } = this.#graph;
+    const start = this.#start;
+    const due = [from];
+    const dueBits = [bits];
+    for (let index = due.pop(); index !== undefined; index = due.pop()) {
+      const news = dueBits.pop()! & ~live[index]!;
+      if (news === 0) continue;
+      live[index]! |= news;
+      const end = firstPredecessor[start + index + 1]!;
+      for (let at = firstPredecessor[start + index]!; at < end; at++) {
+        const before = predecessors[at]! - start;
+        const left = news & ~writes[before]!;
+        if (left === 0) continue;
+        due.push(before);
+        dueBits.push(left);
+      }
+    }
+  }
+
+  /** All of it anew. */
   #update(): void {
     this.#isStale = false;
-    const liveLo = this.#liveLo.fill(0);
-    const liveHi = this.#liveHi.fill(0);
-    const successors = this.#successors;
-    const start = this.#start;
-    for (let again = true; again; ) {
-      again = false;
+    for (const half of [this.#lo, this.#hi]) {
+      half.live.fill(0);
       for (let index = this.#length - 1; index >= 0; index--) {
-        const first = successors[2 * (start + index)]!;
-        if (first < 0) {
-          liveLo[index] = this.#readLo[index]!;
-          liveHi[index] = this.#readHi[index]!;
-          continue;
-        }
-        const second = successors[2 * (start + index) + 1]!;
-        let lo = liveLo[first - start]!;
-        let hi = liveHi[first - start]!;
-        if (second >= 0) {
-          lo |= liveLo[second - start]!;
-          hi |= liveHi[second - start]!;
-        }
-        lo = (lo & ~this.#writeLo[index]!) | this.#readLo[index]!;
-        hi = (hi & ~this.#writeHi[index]!) | this.#readHi[index]!;
-        if (lo === liveLo[index] && hi === liveHi[index]) continue;
-        liveLo[index] = lo;
-        liveHi[index] = hi;
-        again = true;
+        const bits = half.reads[index]!;
+        if (bits !== 0) this.#spread(half, index, bits);
       }
     }
   }

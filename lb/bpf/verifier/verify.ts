@@ -1,7 +1,7 @@
 import { encodeProgram } from '../isa/codec.js';
 import type { Instruction } from '../isa/instruction.js';
 import { BtfError } from '../object/btf-types.js';
-import { findLiveRegisters, findSuccessors, walkGraph } from './cfg.js';
+import { findEdges, findLiveRegisters, walkGraph } from './cfg.js';
 import { Environment, LIMITS } from './environment.js';
 import { explain } from './explain.js';
 import { formatFrame } from './format-state.js';
@@ -52,7 +52,7 @@ function prepare(
   const subprograms = findSubprograms(steps, options);
   checkMapReferences(instructions, options.maps ?? []);
   const marks = walkGraph(steps, options.unprivileged !== true);
-  const successors = findSuccessors(steps);
+  const graph = findEdges(steps);
   return {
     options,
     steps,
@@ -60,9 +60,9 @@ function prepare(
     opcodes: Uint8Array.from({ length: slots }, (_, slot) => code[slot * SLOT_BYTES]!),
     subprograms,
     marks,
-    liveRegisters: findLiveRegisters(steps, successors),
-    successors,
-    loops: findLoops(steps, successors),
+    liveRegisters: findLiveRegisters(steps, graph),
+    graph,
+    loops: findLoops(steps, graph),
   };
 }
 

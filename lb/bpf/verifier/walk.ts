@@ -47,8 +47,8 @@ export function walkProgram(env: Environment): void {
 }
 
 function walkFunction(env: Environment, index: number): void {
-  const { steps, subprograms, successors } = env.program;
-  const frame = Frame.entry(0, -1, index, new SlotUses(successors, subprograms, index));
+  const { steps, subprograms, graph } = env.program;
+  const frame = Frame.entry(0, -1, index, new SlotUses(graph, subprograms, index));
   env.state = new State([frame], undefined);
   env.kept = new KeptStates(steps.length);
   env.statesNow = 0;
