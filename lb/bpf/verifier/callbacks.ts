@@ -1,11 +1,12 @@
 import type { Of } from '../isa/instruction.js';
+import { DYNPTR_KIND, FIRST_SLOT } from './dynptr-slots.js';
 import { type Environment, LIMITS } from './environment.js';
 import { refuse } from './refusal.js';
 import { NOT_INIT, Register, TYPE, typeName, UNKNOWN } from './register.js';
 import { Frame, type State } from './state.js';
 
 /** What the function that a helper calls back has in r1 to r5, from what the helper was given. */
-type Arguments = (caller: Frame) => readonly Register[];
+type Arguments = (caller: Frame, env: Environment) => readonly Register[];
 
 const INDEX_CONTEXT: Arguments = ({ registers }) => [UNKNOWN, registers[3]!];
 
@@ -17,6 +18,14 @@ const KEY_VALUE_CONTEXT: Arguments = ({ registers }) => {
   value.map = map.map;
   return [map, key, value, registers[3]!];
 };
+
+/** A sample that is only there for the length of the call. */
+function sampleAndContext({ registers }: Frame, env: Environment): readonly Register[] {
+  const sample = Register.pointer(TYPE.DYNPTR);
+  sample.id = env.newId();
+  sample.place = DYNPTR_KIND.LOCAL | FIRST_SLOT;
+  return [sample, registers[3]!];
+}
 
 /** A callback goes on with 0 and stops with 1. */
 const RESULT = { min: 0, max: 1 } as const;
@@ -42,7 +51,7 @@ function callBack(env: Environment, step: Of<'call-helper'>, index: number, give
   calling.callbackDepth += 1;
   const frame = enterFunction(state, index, step.slot);
   env.log.touchAll();
-  for (const [at, register] of give(caller).entries()) frame.registers[at + 1] = register;
+  for (const [at, register] of give(caller, env).entries()) frame.registers[at + 1] = register;
   frame.registers[5] = NOT_INIT;
   frame.callback = RESULT;
   state.callbackUnroll += 1;
@@ -52,6 +61,11 @@ function callBack(env: Environment, step: Of<'call-helper'>, index: number, give
 /** bpf_for_each_map_elem(map, function, context, flags) calls function(map, key, value, context). */
 export function followForEach(env: Environment, step: Of<'call-helper'>, index: number): void {
   callBack(env, step, index, KEY_VALUE_CONTEXT);
+}
+
+/** bpf_user_ringbuf_drain(map, function, context, flags) calls function(dynptr, context). */
+export function followDrain(env: Environment, step: Of<'call-helper'>, index: number): void {
+  callBack(env, step, index, sampleAndContext);
 }
 
 /** bpf_loop(rounds, function, context, flags) calls function(index, context), as often as r1 may say. */

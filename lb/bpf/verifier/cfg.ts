@@ -1,10 +1,15 @@
 import { helperById } from '../helpers/prototypes.js';
-import { FOR_EACH_MAP_ELEM, LOOP } from '../isa/builtins.js';
+import { FIND_VMA, FOR_EACH_MAP_ELEM, LOOP, USER_RINGBUF_DRAIN } from '../isa/builtins.js';
 import { type ControlGraph, MARK, type Step } from './program.js';
 import { refuse } from './refusal.js';
 
 /** Helpers that call a function of the program before they return. */
-export const CALLS_BACK: ReadonlySet<number> = new Set([FOR_EACH_MAP_ELEM, LOOP, 180, 209]);
+export const CALLS_BACK: ReadonlySet<number> = new Set([
+  FOR_EACH_MAP_ELEM,
+  LOOP,
+  FIND_VMA,
+  USER_RINGBUF_DRAIN,
+]);
 
 type Steps = readonly (Step | undefined)[];
 

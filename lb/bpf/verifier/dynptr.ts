@@ -90,6 +90,12 @@ export function checkRoomForDynptr(env: Environment, register: Register): void {
 /** The dynptr that an argument points to. @throws Refusal where there is none, or of another kind */
 export function dynptrAt(env: Environment, register: Register, number: number, kind?: number): Register {
   const unset = `Expected an initialized dynptr as arg #${number - 1}`;
+  // One that was handed in.
+  if (register.type === TYPE.DYNPTR) {
+    if (kind !== undefined && dynptrKind(register.place) !== kind)
+      reject(`Expected a dynptr of type ${dynptrName(kind)} as arg #${number - 1}`, number);
+    return register;
+  }
   const first = firstSlotOf(env, register, unset);
   const frame = env.state.frames[register.place]!;
   const kept = first === undefined ? undefined : frame.kept[first];
@@ -113,6 +119,7 @@ export function dynptrAt(env: Environment, register: Register, number: number, k
 /** A dynptr to be given back must hold something. @throws Refusal */
 export function checkHeldDynptr(env: Environment, register: Register, number: number): void {
   const unheld = `arg ${number} is an unacquired reference`;
+  if (register.type === TYPE.DYNPTR) reject('cannot release unowned const bpf_dynptr', number);
   const first = firstSlotOf(env, register, unheld);
   const kept = first === undefined ? undefined : env.state.frames[register.place]!.kept[first];
   if (kept === undefined || kept.type !== TYPE.DYNPTR || kept.reference === 0) reject(unheld, number);

@@ -1,9 +1,9 @@
 import type { ResultKind } from '../helpers/prototypes.js';
 import { helperById } from '../helpers/prototypes.js';
-import { FOR_EACH_MAP_ELEM, LOOP, TAIL_CALL } from '../isa/builtins.js';
+import { FOR_EACH_MAP_ELEM, LOOP, TAIL_CALL, USER_RINGBUF_DRAIN } from '../isa/builtins.js';
 import type { Of } from '../isa/instruction.js';
 import { type Call, checkArgument } from './arguments.js';
-import { followForEach, followLoop } from './callbacks.js';
+import { followDrain, followForEach, followLoop } from './callbacks.js';
 import { releaseDynptr } from './dynptr.js';
 import type { Environment } from './environment.js';
 import { checkFormat } from './format-string.js';
@@ -132,6 +132,9 @@ function followSpecial(env: Environment, step: Of<'call-helper'>, call: Call): v
       if (call.map !== undefined && !CAN_BE_WALKED.has(call.map.type))
         refuse('VERIFY_MAP_TYPE', 'ENOTSUPP', 'callback function not allowed for map', 1);
       followForEach(env, step, call.callback);
+      return;
+    case USER_RINGBUF_DRAIN:
+      followDrain(env, step, call.callback);
       return;
     case LOOP:
       markPrecise(env, 1);
