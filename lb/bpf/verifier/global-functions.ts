@@ -1,9 +1,10 @@
 import type { Btf, BtfOf } from '../object/btf.js';
-import { checkMapRights, checkMapValue, checkPacket, checkRegion, checkUnmoved } from './bounds.js';
+import { checkUnmoved } from './bounds.js';
 import type { Environment } from './environment.js';
 import { checkHelperMemory } from './helper-memory.js';
+import { notNull } from './pointers.js';
 import { Refusal, refuse } from './refusal.js';
-import { baseType, MAYBE_NULL, mayBeNull, Register, TYPE, typeName } from './register.js';
+import { MAYBE_NULL, mayBeNull, Register, TYPE } from './register.js';
 import type { Frame } from './state.js';
 
 /** What a global function takes, by its type. */
@@ -138,32 +139,17 @@ function checkGiven(env: Environment, parameter: Parameter, place: number): void
         if (!parameter.nullable) reject(`arg#${place} is expected to be non-NULL`);
         return;
       }
-      checkMemory(env, register, number, parameter.bytes);
+      checkMemory(env, number, parameter.bytes);
   }
 }
 
 /** The function may read and write all of it. */
-function checkMemory(env: Environment, register: Register, number: number, bytes: number): void {
-  const { off } = register;
-  switch (baseType(register.type)) {
-    case TYPE.STACK:
-      for (const isWrite of [false, true]) {
-        checkHelperMemory(env, { number, size: bytes, isWrite, isFilled: false, zeroAllowed: true });
-      }
-      return;
-    case TYPE.MAP_VALUE:
-      checkMapRights(register.map!, off, bytes, false);
-      checkMapRights(register.map!, off, bytes, true);
-      checkMapValue(register, number, off, bytes, true);
-      return;
-    case TYPE.MEMORY:
-      checkRegion(register, number, off, bytes, register.extent, true);
-      return;
-    case TYPE.PACKET:
-    case TYPE.PACKET_META:
-      checkPacket(register, number, off, bytes, true);
-      return;
-    default:
-      refuse('VERIFY_ARGUMENT', 'EACCES', `R${number} type=${typeName(register.type)} expected=fp`, number);
-  }
+function checkMemory(env: Environment, number: number, size: number): void {
+  const { registers } = env.frame;
+  const given = registers[number]!;
+  // The function looks whether it is NULL.
+  if (mayBeNull(given.type)) registers[number] = notNull(given);
+  for (const isWrite of [false, true])
+    checkHelperMemory(env, { number, size, isWrite, isFilled: false, zeroAllowed: true });
+  registers[number] = given;
 }
