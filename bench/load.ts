@@ -22,7 +22,7 @@ const shrink = (spec: MapSpec): MapSpec => ({
 });
 
 /** r6 = r1; then for each copy r1 = r6; call; and exit. Copies of the balancer are functions behind. */
-function copies(program: ProgramSpec, count: number): ProgramSpec {
+export function copies(program: ProgramSpec, count: number): ProgramSpec {
   const slots = program.code.length / SLOT_BYTES;
   const head = 2 + 2 * count;
   const code = new Uint8Array((head + slots * count) * SLOT_BYTES);

@@ -8,6 +8,7 @@ const SUBJECTS: Readonly<Record<string, (rounds: number) => Promise<readonly Com
   program: async (rounds) => (await import('./program.js')).benchProgram(rounds),
   maps: async (rounds) => (await import('./maps.js')).benchMaps(rounds),
   load: async (rounds) => (await import('./load.js')).benchLoad(rounds),
+  verify: async (rounds) => (await import('./verify.js')).benchVerify(rounds),
   forwarding: async (rounds) => (await import('./forwarding.js')).benchForwarding(rounds, 2),
   latency: async (rounds) => (await import('./latency.js')).benchLatency(rounds),
   http: async (rounds) => [await (await import('./http.js')).benchHttp(rounds, 3)],
