@@ -76,6 +76,7 @@ export {
 } from './object/values.js';
 export { ENGINES, type EngineName, type Outcome, Sandbox, SandboxError } from './sandbox.js';
 export { Trace, type TraceOptions, type TraceRegion } from './trace.js';
+export { VerifyError, type VerifyErrorFault, verifyOptionsOf } from './verifier/admit.js';
 export {
   type Accepted,
   type Refused,
@@ -87,7 +88,6 @@ export {
   verifierMapOf,
 } from './verifier/input.js';
 export type { VerifyCode, VerifyFault } from './verifier/refusal.js';
-export { VerifyError, type VerifyErrorFault, verifyOptionsOf } from './verifier/admit.js';
 export { checkStructure, StructureError } from './verifier/structural.js';
 export { verifyProgram } from './verifier/verify.js';
 export { verifyCode } from './verifier/verify-code.js';

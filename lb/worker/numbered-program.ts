@@ -32,5 +32,5 @@ export type RunNumbered = (number: number, context: bigint, frame: number) => bi
 export function numberedRunner({ env }: Pick<Runtime, 'env'>): RunNumbered {
   compiled ??= compile();
   const instance = new WebAssembly.Instance(compiled, { env: { programs: env.programs } });
-  return instance.exports['runNumbered'] as RunNumbered;
+  return instance.exports.runNumbered as RunNumbered;
 }
