@@ -289,7 +289,7 @@ export function followStore(env: Environment, step: Of<'store'> | Of<'store-rele
     isSigned: false,
     isAligned: isOrdered,
   });
-  env.frame.uses.noteWrite(env.slot, env.wroteSlot);
+  env.frame.uses.noteWrite(env.slot, env.wroteFrame, env.wroteSlot);
   checkSamePointer(env, type);
   if (isOrdered) checkAtomicPointer(type, dst, 'stores into');
 }
@@ -334,6 +334,6 @@ export function followAtomic(env: Environment, step: Of<'atomic'>): void {
   checkAccess(env, { ...access, isWrite: false, target: -1 });
   if (target >= 0) checkAccess(env, { ...access, isWrite: false, target });
   checkAccess(env, { ...access, isWrite: true, target: -1 });
-  env.frame.uses.noteWrite(env.slot, -1);
+  env.frame.uses.noteWrite(env.slot, 0, -1);
   checkSamePointer(env, type);
 }

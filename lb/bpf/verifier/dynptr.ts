@@ -110,9 +110,8 @@ export function dynptrAt(env: Environment, register: Register, number: number, k
   }
   if (kind !== undefined && dynptrKind(kept.place) !== kind)
     reject(`Expected a dynptr of type ${dynptrName(kind)} as arg #${number - 1}`, number);
-  const at = env.state.frames[frame.index + 1]?.callSite ?? env.slot;
-  frame.uses.noteRead(at, first);
-  frame.uses.noteRead(at, first - 1);
+  env.frame.uses.noteRead(env.slot, frame.index, first);
+  env.frame.uses.noteRead(env.slot, frame.index, first - 1);
   return kept;
 }
 

@@ -49,8 +49,9 @@ export class Environment {
   #historyIsOfThis = false;
   #lastId = 0;
 
-  /** Slot of its own frame that the instruction has written whole; -1: none. */
+  /** Slot that the instruction has written whole, and the depth of its frame; -1: none. */
   wroteSlot = -1;
+  wroteFrame = 0;
 
   processed = 0;
   jumps = 0;

@@ -157,9 +157,10 @@ function slotsEqual(env: Environment, old: Frame, now: Frame, slot: number, like
   const before = old.kinds[slot]!;
   const isThere = slot < now.kinds.length;
   const after = isThere ? now.kinds[slot]! : 0;
-  if (likeness === 'same' && (!isThere || before !== after)) return false;
-  // Nothing was in it that could have been read; what a round of callbacks put there makes another round.
-  if (before === 0) return likeness !== 'within' || after === 0;
+  // In a loop not even what could be read as well makes two states alike.
+  if (likeness !== 'covered' && (!isThere || before !== after)) return false;
+  // Nothing was in it that could have been read.
+  if (before === 0) return true;
   if (isReadable(env, before)) return true;
   if (!isThere) return false;
   const a = numberIn(env, old, slot);

@@ -118,14 +118,28 @@ function clean(env: Environment, old: State, now: State): void {
     for (let number = 0; number < REGISTER_COUNT - 1; number++) {
       if ((live & (1 << number)) === 0) frame.registers[number] = NOT_INIT;
     }
-    const lo = frame.uses.liveLo(at);
-    const hi = frame.uses.liveHi(at);
+    const lo = liveSlots(old, frame.index, 0);
+    const hi = liveSlots(old, frame.index, 1);
     for (let slot = 0; slot < frame.kinds.length; slot++) {
       if (frame.kinds[slot] === 0 || ((slot < 32 ? lo : hi) & (1 << (slot & 31))) !== 0) continue;
       frame.kinds[slot] = 0;
       frame.kept[slot] = undefined;
     }
   }
+}
+
+/** Slots of a frame that a path from a state reads: in the function that runs, or in those that it returns to. */
+function liveSlots(state: State, index: number, part: 0 | 1): number {
+  const { frames } = state;
+  let live = state.frame.uses.liveAt(state.slot, index, part);
+  for (let caller = index; caller + 1 < frames.length; caller++) {
+    const { uses } = frames[caller]!;
+    const { callSite, callback } = frames[caller + 1]!;
+    // A callback returns to its call, which may make another round.
+    live |=
+      callback === undefined ? uses.liveBehind(callSite, index, part) : uses.liveAt(callSite, index, part);
+  }
+  return live;
 }
 
 /** A state that comes back to itself goes on for ever. */

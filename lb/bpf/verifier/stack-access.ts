@@ -81,8 +81,7 @@ export function growFrame(env: Environment, frame: Frame, bytes: number): void {
 
 /** A read of a slot: its content matters on the paths that lead here. */
 export function noteSlotRead(env: Environment, frame: Frame, slot: number): void {
-  const { state } = env;
-  frame.uses.noteRead(state.frames[frame.index + 1]?.callSite ?? env.slot, slot);
+  env.frame.uses.noteRead(env.slot, frame.index, slot);
 }
 
 /**
@@ -325,7 +324,10 @@ function writeFixed(env: Environment, frame: Frame, off: number, size: number, s
     refuse('VERIFY_STACK_SPILL', 'EACCES', 'attempt to corrupt spilled pointer on stack');
   destroyDynptr(env, frame, slot);
   env.log.touchSlot(slot);
-  if (size === SLOT_SIZE && frame === env.frame) env.wroteSlot = slot;
+  if (size === SLOT_SIZE) {
+    env.wroteSlot = slot;
+    env.wroteFrame = frame.index;
+  }
   let value = stored.register >= 0 ? env.frame.registers[stored.register]! : undefined;
   if (isAtStart && value?.isScalar === true) {
     const fits = widthOf(value) <= size * 8;

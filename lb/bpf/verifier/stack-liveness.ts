@@ -1,6 +1,6 @@
 import type { ControlGraph, Subprogram } from './program.js';
 
-/** Half of the slots, as bits for each instruction. */
+/** Half of the slots of a frame, as bits for each instruction. */
 interface Half {
   readonly reads: Int32Array;
   readonly writes: Int32Array;
@@ -8,40 +8,45 @@ interface Half {
   readonly live: Int32Array;
 }
 
-const halfOf = (length: number): Half => ({
-  reads: new Int32Array(length),
-  writes: new Int32Array(length),
-  live: new Int32Array(length),
-});
+const HALF_SLOTS = 32;
 
 /**
- * Which slots of a function's frame are still read, from each of its instructions on: as far as the walk has seen,
- * for one chain of calls that leads to the function. A kept state is compared only when all paths from it are at
- * their ends, so that every read has been seen by then.
+ * Which stack slots are still read, from each instruction of a function on: as far as the walk has seen, for one chain
+ * of calls that leads to the function, and for the frame of each function in that chain (Linux 6.18,
+ * kernel/bpf/liveness.c). A kept state is compared only when all paths from it are at their ends, so that every read
+ * has been seen by then.
  *
- * Reads through a pointer in a function that was called count at the call. Writes count only where every visit of the
- * instruction wrote all eight bytes of a slot of its own frame.
+ * What a function reads of the frames that called it counts at its call, too. Writes count only where every visit of
+ * the instruction wrote all eight bytes of the same slot.
  */
 export class SlotUses {
   readonly #graph: ControlGraph;
   readonly #subprograms: readonly Subprogram[];
   readonly #start: number;
   readonly #length: number;
+  readonly #caller: SlotUses | undefined;
+  readonly #callSite: number;
   readonly #callees = new Map<number, SlotUses>();
-  readonly #lo: Half;
-  readonly #hi: Half;
+  /** Two for each frame of the chain, the outermost first; undefined: nothing read or written. */
+  readonly #halves: (Half | undefined)[] = [];
   /** Whether an instruction that may write was visited. */
   readonly #wrote: Uint8Array;
   #isStale = false;
 
-  constructor(graph: ControlGraph, subprograms: readonly Subprogram[], subprogram: number) {
+  constructor(
+    graph: ControlGraph,
+    subprograms: readonly Subprogram[],
+    subprogram: number,
+    caller?: SlotUses,
+    callSite = -1,
+  ) {
     const { start, end } = subprograms[subprogram]!;
     this.#graph = graph;
     this.#subprograms = subprograms;
     this.#start = start;
     this.#length = end - start;
-    this.#lo = halfOf(end - start);
-    this.#hi = halfOf(end - start);
+    this.#caller = caller;
+    this.#callSite = callSite;
     this.#wrote = new Uint8Array(end - start);
   }
 
@@ -50,61 +55,81 @@ export class SlotUses {
     const key = callSite * this.#subprograms.length + subprogram;
     let callee = this.#callees.get(key);
     if (callee === undefined) {
-      callee = new SlotUses(this.#graph, this.#subprograms, subprogram);
+      callee = new SlotUses(this.#graph, this.#subprograms, subprogram, this, callSite);
       this.#callees.set(key, callee);
     }
     return callee;
   }
 
-  /** @param at slot of the instruction in this function */
-  noteRead(at: number, slot: number): void {
-    const index = at - this.#start;
-    const half = slot < 32 ? this.#lo : this.#hi;
-    const bit = 1 << (slot & 31);
-    if ((half.reads[index]! & bit) !== 0) return;
-    half.reads[index]! |= bit;
-    if (!this.#isStale) this.#spread(half, index, bit);
+  /**
+   * @param at slot of the instruction in this function
+   * @param frame depth of the frame whose slot is read
+   */
+  noteRead(at: number, frame: number, slot: number): void {
+    this.#noteReads(at - this.#start, placeOf(frame, slot), bitOf(slot));
+  }
+
+  #noteReads(index: number, place: number, bits: number): void {
+    const half = this.#half(place);
+    const news = bits & ~half.reads[index]!;
+    if (news === 0) return;
+    half.reads[index]! |= news;
+    this.#spread(half, place, index, news);
   }
 
   /**
    * A store was followed.
-   * @param slot the one that it wrote whole, or -1
+   * @param slot the one of the frame that it wrote whole; -1: none
    */
-  noteWrite(at: number, slot: number): void {
+  noteWrite(at: number, frame: number, slot: number): void {
     const index = at - this.#start;
-    this.#noteWrites(this.#lo, index, slot >= 0 && slot < 32 ? 1 << slot : 0);
-    this.#noteWrites(this.#hi, index, slot >= 32 ? 1 << (slot & 31) : 0);
-    this.#wrote[index] = 1;
-  }
-
-  #noteWrites(half: Half, index: number, bits: number): void {
-    const before = half.writes[index]!;
+    const written = slot < 0 ? -1 : placeOf(frame, slot);
     if (this.#wrote[index] === 0) {
-      half.writes[index] = bits;
+      this.#wrote[index] = 1;
+      if (slot < 0) return;
+      const half = this.#half(written);
+      const bit = bitOf(slot);
+      half.writes[index] = bit;
       // What was taken for live in front of it is not, perhaps; elsewhere neither.
-      if ((half.live[index]! & bits & ~half.reads[index]!) !== 0) this.#isStale = true;
+      if ((half.live[index]! & bit & ~half.reads[index]!) !== 0) this.#isStale = true;
       return;
     }
-    const lost = before & ~bits;
-    if (lost === 0) return;
-    half.writes[index] = before & bits;
-    const behind = this.#behind(half, index) & lost;
-    if (behind !== 0 && !this.#isStale) this.#spread(half, index, behind);
+    for (const [place, half] of this.#halves.entries()) {
+      if (half === undefined) continue;
+      const lost = half.writes[index]! & ~(place === written ? bitOf(slot) : 0);
+      if (lost === 0) continue;
+      half.writes[index]! &= ~lost;
+      const behind = this.#behind(half, index) & lost;
+      if (behind !== 0) this.#spread(half, place, index, behind);
+    }
   }
 
-  /** Slots 0 to 31 that are read from an instruction on, as bits. */
-  liveLo(at: number): number {
+  /** Slots of a frame that are read from an instruction on, as bits: slots 0 to 31 (part 0) or 32 to 63 (1). */
+  liveAt(at: number, frame: number, part: 0 | 1): number {
     if (this.#isStale) this.#update();
-    return this.#lo.live[at - this.#start]!;
+    return this.#halves[2 * frame + part]?.live[at - this.#start] ?? 0;
   }
 
-  /** Slots 32 to 63. */
-  liveHi(at: number): number {
+  /** The same, from behind an instruction on. */
+  liveBehind(at: number, frame: number, part: 0 | 1): number {
     if (this.#isStale) this.#update();
-    return this.#hi.live[at - this.#start]!;
+    const half = this.#halves[2 * frame + part];
+    return half === undefined ? 0 : this.#behind(half, at - this.#start);
   }
 
-  /** Live behind an instruction. */
+  #half(place: number): Half {
+    const known = this.#halves[place];
+    if (known !== undefined) return known;
+    while (this.#halves.length <= place) this.#halves.push(undefined);
+    const half = {
+      reads: new Int32Array(this.#length),
+      writes: new Int32Array(this.#length),
+      live: new Int32Array(this.#length),
+    };
+    this.#halves[place] = half;
+    return half;
+  }
+
   #behind({ live }: Half, index: number): number {
     const first = this.#graph.successors[2 * (this.#start + index)]!;
     if (first < 0) return 0;
@@ -112,8 +137,11 @@ export class SlotUses {
     return live[first - this.#start]! | (second < 0 ? 0 : live[second - this.#start]!);
   }
 
-  /** Slots have become live in front of an instruction: so they are on all ways there, up to where they are written. */
-  #spread({ live, writes }: Half, from: number, bits: number): void {
+  /**
+   * Slots have become live in front of an instruction: so they are on all ways there, up to where they are written; and
+   * where they are so at the start of the function, its call reads them.
+   */
+  #spread({ live, writes }: Half, place: number, from: number, bits: number): void {
     const { firstPredecessor, predecessors } = this.#graph;
     const start = this.#start;
     const due = [from];
@@ -122,6 +150,7 @@ export class SlotUses {
       const news = dueBits.pop()! & ~live[index]!;
       if (news === 0) continue;
       live[index]! |= news;
+      if (index === 0) this.#tellCaller(place, news);
       const end = firstPredecessor[start + index + 1]!;
       for (let at = firstPredecessor[start + index]!; at < end; at++) {
         const before = predecessors[at]! - start;
@@ -133,15 +162,30 @@ export class SlotUses {
     }
   }
 
+  #tellCaller(place: number, bits: number): void {
+    const caller = this.#caller;
+    // A function's own frame begins with it.
+    if (caller === undefined || place >= 2 * this.#depth) return;
+    caller.#noteReads(this.#callSite - caller.#start, place, bits);
+  }
+
+  get #depth(): number {
+    return this.#caller === undefined ? 0 : this.#caller.#depth + 1;
+  }
+
   /** All of it anew. */
   #update(): void {
     this.#isStale = false;
-    for (const half of [this.#lo, this.#hi]) {
+    for (const [place, half] of this.#halves.entries()) {
+      if (half === undefined) continue;
       half.live.fill(0);
       for (let index = this.#length - 1; index >= 0; index--) {
         const bits = half.reads[index]!;
-        if (bits !== 0) this.#spread(half, index, bits);
+        if (bits !== 0) this.#spread(half, place, index, bits);
       }
     }
   }
 }
+
+const placeOf = (frame: number, slot: number) => 2 * frame + (slot < HALF_SLOTS ? 0 : 1);
+const bitOf = (slot: number) => 1 << (slot & (HALF_SLOTS - 1));
