@@ -250,6 +250,11 @@ const WORKER_FAMILIES = [
     counters: { received: {} },
   },
   {
+    name: 'waggle_worker_taken_over_frames_total',
+    help: 'Frames that a worker took from its inbox: other workers handed them to it.',
+    counters: { taken_over: {} },
+  },
+  {
     name: 'waggle_worker_bytes_total',
     help: 'Bytes on the wire of frames received, transmitted, and redirected to another interface.',
     counters: {
@@ -314,7 +319,7 @@ function workerFamilies(registry: Registry, { datapath }: ApiContext): void {
     'counter',
     {
       name: 'waggle_worker_frames_total',
-      help: 'What became of the frames that a worker received.',
+      help: 'What became of the frames that a worker received or took over.',
       labelNames: ['worker', 'outcome'],
     },
     function* () {

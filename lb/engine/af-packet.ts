@@ -1,8 +1,9 @@
 import type { Arena } from '../bpf/memory/arena.js';
 import { CodedError } from '../errors.js';
-import { AfPacketSockets, ringsBytes } from '../io/af-packet.js';
+import { AfPacketSockets, ringShape, ringsBytes } from '../io/af-packet.js';
 import { SysError } from '../sys/libc.js';
 import { findLink, type LinkInfo } from '../sys/socket.js';
+import { inboxBytes } from '../worker/inbox.js';
 import type { WorkerProgram } from '../worker/messages.js';
 import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
 import { type GuardedVip, HostStackGuard } from './host-stack.js';
@@ -100,9 +101,9 @@ export class AfPacketEngine {
     return link;
   }
 
-  /** Bytes of arena that the workers' rings take. */
+  /** Bytes of arena that the workers' rings and the inboxes behind them take. */
   static ringsBytes(link: LinkInfo, workers: number): number {
-    return ringsBytes(link.mtu, workers);
+    return ringsBytes(link.mtu, workers) + workers * inboxBytes(ringShape(link.mtu).frameBytes);
   }
 
   /**
@@ -136,7 +137,8 @@ export class AfPacketEngine {
           },
         );
       }
-      const pool = await WorkerPool.start({ ...options, sockets, ifindex: link.index });
+      const inboxes = arena.rings.offset + ringsBytes(link.mtu, workers);
+      const pool = await WorkerPool.start({ ...options, sockets, inboxes, ifindex: link.index });
       undo.push(() => pool.stop());
       sockets.start(link.index);
       return new AfPacketEngine({ claim, link, sockets, offloads, guard, pool });

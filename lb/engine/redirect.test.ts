@@ -9,6 +9,7 @@ import { compileProgram } from '../bpf/jit/compile.js';
 import { type ArenaMap, ArenaMaps } from '../bpf/maps/registry.js';
 import { Arena } from '../bpf/memory/arena.js';
 import type { LinkInfo } from '../sys/socket.js';
+import type { WorkerCounter } from '../worker/counters.js';
 import type { AfPacketEngine } from './af-packet.js';
 
 const FLOW = { src: '203.0.113.1', dst: '192.0.2.1', dport: 2 } as const;
@@ -48,6 +49,7 @@ describe.skipIf(missingRoot)(`a redirecting program${missingRoot ? ` (${missingR
     code: string,
     fill: (map: ArenaMap, number: number) => void = () => undefined,
     target = 'r0 = 2\nexit',
+    type: 'DEVMAP' | 'CPUMAP' = 'DEVMAP',
   ) => {
     const module = (await import(built('engine/af-packet'))) as typeof import('./af-packet.js');
     const link = module.AfPacketEngine.findLink('rd0');
@@ -59,7 +61,7 @@ describe.skipIf(missingRoot)(`a redirecting program${missingRoot ? ` (${missingR
     const host = new ArenaMaps(arena);
     const spec = {
       name: 'ports',
-      type: 'DEVMAP',
+      type,
       keySize: 4,
       valueSize: 8,
       maxEntries: 8,
@@ -153,5 +155,93 @@ describe.skipIf(missingRoot)(`a redirecting program${missingRoot ? ` (${missingR
     await until('the replacement', () => engine!.workers().every(({ state }) => state === 'running'));
     expect(await exchange(frames)).toEqual([[], all, []]);
     expect(engine!.workers().map(({ restarts }) => restarts)).toEqual([1, 0]);
+  });
+
+  describe('to the other worker', () => {
+    /** As many as an inbox has room for, if a worker does not get to run meanwhile. */
+    const few = frames.slice(0, 60);
+    const fewSorted = few.map(hex).sort();
+    const TO_OTHER = `
+      call 8
+      r2 = 1
+      r2 -= r0
+      r1 = map[0]
+      r3 = 0
+      call 51
+      exit`;
+    const startPair = (target?: string) =>
+      start(
+        TO_OTHER,
+        (cpus, number) => {
+          for (const cpu of [0, 1]) cpus.update(u32(cpu), u32(64, target === undefined ? 0 : number));
+        },
+        target,
+        'CPUMAP',
+      );
+    const of = (counter: WorkerCounter) =>
+      engine!.workers().map(({ counters }) => Number(counters[counter] ?? 0));
+
+    it('has that one do as the program of the element says', async () => {
+      await startPair('r0 = 3\nexit');
+      expect(await exchange(few)).toEqual([fewSorted, [], []]);
+      const received = of('received');
+      expect(Math.min(...received)).toBeGreaterThan(0);
+      expect([of('handed_over'), of('taken_over'), of('transmitted')]).toEqual([
+        received,
+        received.toReversed(),
+        received.toReversed(),
+      ]);
+    });
+
+    it('goes out by another interface there', async () => {
+      await startPair(`r1 = ${links[1]!.index}\nr2 = 0\ncall 23\nexit`);
+      expect(await exchange(few)).toEqual([[], fewSorted, []]);
+      expect(of('redirected')).toEqual(of('received').toReversed());
+    });
+
+    it('is left to the host where the element has no program', async () => {
+      await startPair();
+      expect(await exchange(few)).toEqual([[], [], []]);
+      expect(of('passed')).toEqual(of('received').toReversed());
+    });
+
+    it('wakes it', async () => {
+      await startPair('r0 = 3\nexit');
+      const startMs = performance.now();
+      for (const frame of few) {
+        wires[0]!.send(frame);
+        while (wires[0]!.received().length === 0 && performance.now() < startMs + 10_000)
+          await new Promise((resolve) => setImmediate(resolve));
+      }
+      // A worker that nobody wakes looks once in 100 ms.
+      expect(performance.now() - startMs).toBeLessThan(few.length * 25);
+    });
+
+    it('waits while that one is replaced', async () => {
+      await startPair('r0 = 3\nexit');
+      for (const [round, victim] of [1, 0, 1].entries()) {
+        await engine!.kill(victim);
+        for (const frame of few) wires[0]!.send(frame);
+        await until('the frames', () => total('transmitted') === (round + 1) * few.length);
+        await until('the replacement', () => engine!.workers().every(({ state }) => state === 'running'));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      const came = wires.map((wire) => wire.received().map(hex).sort());
+      expect(came).toEqual([[...fewSorted, ...fewSorted, ...fewSorted].sort(), [], []]);
+      expect(engine!.workers().map(({ restarts }) => restarts)).toEqual([1, 2]);
+    });
+
+    it('is lost where that one has no room, which is counted, and nothing else is', async () => {
+      await startPair('r0 = 3\nexit');
+      await engine!.kill(1);
+      // Worker 1 does not take any for a while: those of worker 0 beyond an inbox's slots find no room.
+      const many = Array.from({ length: 600 }, (_, i) => frameOf(i));
+      for (const frame of many) wires[0]!.send(frame);
+      await until('the frames', () => total('transmitted') + total('redirect_queue_full') === many.length);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      expect(wires[0]!.received()).toHaveLength(total('transmitted'));
+      expect(of('redirect_queue_full')[0]).toBeGreaterThan(0);
+      expect(total('handed_over')).toBe(total('taken_over'));
+    });
   });
 });

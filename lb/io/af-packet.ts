@@ -1,4 +1,5 @@
 import type { Arena } from '../bpf/memory/arena.js';
+import { openEventfd } from '../sys/eventfd.js';
 import { addressOfMemory, mapOver, unmapFrom } from '../sys/mmap.js';
 import {
   closeSocket,
@@ -25,6 +26,8 @@ const SEND_BUFFER_BYTES = 8 * 1024 * 1024;
 export interface WorkerSockets {
   readonly receiver: number;
   readonly sender: number;
+  /** What others write to when they hand a frame to the worker while it waits. */
+  readonly doorbell: number;
   /** Arena offset of the ring. */
   readonly ring: number;
 }
@@ -76,14 +79,15 @@ export class AfPacketSockets {
       for (let i = 0; i < workers; i++) {
         const ring = arena.rings.offset + i * ringBytes;
         const receiver = openReceiver(shape);
-        let sender: number;
+        const own = [receiver];
         try {
-          sender = openSender(link.index, SEND_BUFFER_BYTES);
+          const sender = openSender(link.index, SEND_BUFFER_BYTES);
+          own.push(sender);
+          opened.push({ receiver, sender, doorbell: openEventfd(), ring });
         } catch (error) {
-          closeSocket(receiver);
+          for (const descriptor of own) closeSocket(descriptor);
           throw error;
         }
-        opened.push({ receiver, sender, ring });
         mapOver(base + BigInt(ring), ringBytes, receiver, `the ring of worker ${i}`);
       }
       return sockets;
@@ -104,10 +108,11 @@ export class AfPacketSockets {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const ringBytes = this.shape.frames * this.shape.frameBytes;
-    for (const { receiver, sender, ring } of this.workers) {
+    for (const { receiver, sender, doorbell, ring } of this.workers) {
       unmapFrom(this.base + BigInt(ring), ringBytes);
       closeSocket(receiver);
       closeSocket(sender);
+      closeSocket(doorbell);
     }
   }
 }

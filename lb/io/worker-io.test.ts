@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { missingRoot } from '../../test/support/capabilities.js';
 import { addVeth, enterNamespace, sh, Wire } from '../../test/support/namespace.js';
@@ -34,6 +35,7 @@ describe('a refusal to send', () => {
 
 describe.skipIf(missingRoot)(`the sockets of a worker${missingRoot ? ` (${missingRoot})` : ''}`, () => {
   const shape = ringShape(MTU);
+  const descriptors = () => readdirSync('/proc/self/fd').length;
   const lines = () => sh('cat /proc/net/packet').trim().split('\n').length - 1;
   let link: LinkInfo;
   let arena: Arena;
@@ -51,8 +53,16 @@ describe.skipIf(missingRoot)(`the sockets of a worker${missingRoot ? ` (${missin
     arena = Arena.create({ workers: 1, mapsBytes: 0, ringsBytes: ringsBytes(MTU, 1) });
     view = new DataView(arena.memory.buffer);
     sockets = AfPacketSockets.open(arena, link, 1);
-    const { receiver, sender } = sockets.workers[0]!;
-    io = new WorkerIo({ receiver, sender, memory: arena.memory, block: arena.block(0), base: sockets.base });
+    const { receiver, sender, doorbell } = sockets.workers[0]!;
+    io = new WorkerIo({
+      receiver,
+      sender,
+      doorbell,
+      doorbells: [doorbell],
+      memory: arena.memory,
+      block: arena.block(0),
+      base: sockets.base,
+    });
     wire = new Wire('io1');
   });
 
@@ -118,6 +128,14 @@ describe.skipIf(missingRoot)(`the sockets of a worker${missingRoot ? ` (${missin
     wire.send(FRAME);
     io.wait(1000);
     expect(view.getUint16(frameAt(0) + 12, true)).toBeGreaterThanOrEqual(32 + 20 + 40 + 4);
+  });
+
+  it('end a wait when another worker rings, once', () => {
+    io.wake(0);
+    io.wake(0);
+    expect(io.wait(1000)).toBe(true);
+    expect(io.wait(0)).toBe(false);
+    expect(io.takeError()).toBeUndefined();
   });
 
   it('wait no longer than they are told to', () => {
@@ -219,21 +237,21 @@ describe.skipIf(missingRoot)(`the sockets of a worker${missingRoot ? ` (${missin
   it('are gone when closed, with ordinary memory in the place of the ring', () => {
     sockets.start(link.index);
     wire.send(FRAME);
-    const before = lines();
+    const before = [lines(), descriptors()] as const;
     sockets.close();
     sockets.close();
-    expect(lines()).toBe(before - 2);
+    expect([lines(), descriptors()]).toEqual([before[0] - 2, before[1] - 3]);
     expect(statusOf(0)).toBe(0);
     arena.u8[frameAt(0)] = 7;
     expect(arena.u8[frameAt(0)]).toBe(7);
   });
 
   it('leave nothing open when one of them cannot be had', () => {
-    const before = lines();
+    const before = [lines(), descriptors()];
     const twoWorkers = Arena.create({ workers: 2, mapsBytes: 0, ringsBytes: ringsBytes(MTU, 2) });
     const open = () => AfPacketSockets.open(twoWorkers, { ...link, index: 1_000_000 }, 2);
     expect(open).toThrow(SysError);
-    expect(lines()).toBe(before);
+    expect([lines(), descriptors()]).toEqual(before);
   });
 
   it('say what could not be mapped', () => {

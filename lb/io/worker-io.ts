@@ -21,6 +21,11 @@ import {
 } from '../sys/libc.js';
 import { RingStatistics, takeSocketError } from '../sys/socket.js';
 
+/** In the block's scratch: three struct pollfd, a u64 to be written to doorbells, and one that is read from the own. */
+const SCRATCH_ONE = 24;
+const SCRATCH_SINK = 32;
+const SCRATCH_BYTES = 40;
+
 /** Why the kernel did not take a frame. */
 export type SendFaultKind = 'queue-full' | 'too-long' | 'refused';
 
@@ -31,37 +36,54 @@ export class WorkerIo {
   readonly #receiver: number;
   readonly #sender: number;
   readonly #statistics = new RingStatistics();
-  /** revents of the receiver's struct pollfd. */
+  readonly #doorbell: number;
+  readonly #doorbells: readonly number[];
+  /** revents of the struct pollfd of receiver and doorbell. */
   readonly #received: Int16Array;
+  readonly #rung: Int16Array;
+  /** Of a u64 that is 1, and of a place for another. */
+  readonly #one: bigint;
+  readonly #sink: bigint;
   readonly #receivePoll: bigint;
   readonly #sendPoll: bigint;
   readonly #timespec: bigint;
   readonly #messages: readonly bigint[];
 
   /**
-   * @param block arena offset of the worker's CPU block
-   * @param base  address of arena offset 0
+   * @param doorbells those of all workers, in their order
+   * @param block     arena offset of the worker's CPU block
+   * @param base      address of arena offset 0
    */
   constructor(options: {
     receiver: number;
     sender: number;
+    doorbell: number;
+    doorbells: readonly number[];
     memory: WebAssembly.Memory;
     block: number;
     base: bigint;
   }) {
-    const { receiver, sender, memory, block } = options;
+    const { receiver, sender, doorbell, doorbells, memory, block } = options;
     this.#receiver = receiver;
     this.#sender = sender;
-    // struct pollfd: fd, events, revents; one for each socket, in the block's scratch.
-    const polls = new DataView(memory.buffer, block + CPU_SCRATCH, 16);
+    this.#doorbell = doorbell;
+    this.#doorbells = doorbells;
+    // struct pollfd: fd, events, revents; those that are waited for together first, in the block's scratch.
+    const polls = new DataView(memory.buffer, block + CPU_SCRATCH, SCRATCH_BYTES);
     polls.setInt32(0, receiver, true);
     polls.setInt16(4, POLLIN, true);
-    polls.setInt32(8, sender, true);
-    polls.setInt16(12, POLLOUT, true);
+    polls.setInt32(8, doorbell, true);
+    polls.setInt16(12, POLLIN, true);
+    polls.setInt32(16, sender, true);
+    polls.setInt16(20, POLLOUT, true);
+    polls.setBigUint64(SCRATCH_ONE, 1n, true);
     this.#received = new Int16Array(memory.buffer, block + CPU_SCRATCH + 6, 1);
+    this.#rung = new Int16Array(memory.buffer, block + CPU_SCRATCH + 14, 1);
     const address = options.base + BigInt(block);
     this.#receivePoll = address + BigInt(CPU_SCRATCH);
-    this.#sendPoll = this.#receivePoll + 8n;
+    this.#sendPoll = this.#receivePoll + 16n;
+    this.#one = this.#receivePoll + BigInt(SCRATCH_ONE);
+    this.#sink = this.#receivePoll + BigInt(SCRATCH_SINK);
     this.#timespec = address + BigInt(CPU_TIMESPEC);
     this.#messages = Array.from(
       { length: MMSG_CAPACITY },
@@ -69,9 +91,17 @@ export class WorkerIo {
     );
   }
 
-  /** Wait for a frame; false when none came in time, or the socket has an error to take. */
+  /** Wait for a frame, from the link or another worker; false when none came in time, or the socket has an error to take. */
   wait(timeoutMs: number): boolean {
-    return this.#libc.poll(this.#receivePoll, 1, timeoutMs) > 0 && (this.#received[0]! & POLLIN) !== 0;
+    if (this.#libc.poll(this.#receivePoll, 2, timeoutMs) <= 0) return false;
+    const isRung = (this.#rung[0]! & POLLIN) !== 0;
+    if (isRung) this.#libc.readAt(this.#doorbell, this.#sink, 8);
+    return isRung || (this.#received[0]! & POLLIN) !== 0;
+  }
+
+  /** End another worker's wait, or its next one if it does not wait. */
+  wake(worker: number): void {
+    this.#libc.writeAt(this.#doorbells[worker]!, this.#one, 8);
   }
 
   /**

@@ -14,6 +14,10 @@ export class SysError extends CodedError<SysFault> {}
 interface Libc {
   readonly poll: (pollfds: bigint, count: number, timeoutMs: number) => number;
   readonly sendmmsg: (fd: number, messages: bigint, count: number, flags: number) => number;
+  /** read(2) and write(2) at an address. */
+  readonly readAt: (fd: number, address: bigint, bytes: number) => number;
+  readonly writeAt: (fd: number, address: bigint, bytes: number) => number;
+  readonly eventfd: (count: number, flags: number) => number;
   readonly clockGettime: (clock: number, timespec: bigint) => number;
   readonly schedGetcpu: () => number;
   readonly mmap: (
@@ -56,6 +60,9 @@ export function libc(): Libc {
     loaded = {
       poll: bind('int poll(uintptr_t fds, ulong count, int timeout)'),
       sendmmsg: bind('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)'),
+      readAt: bind('long read(int fd, uintptr_t address, size_t bytes)'),
+      writeAt: bind('long write(int fd, uintptr_t address, size_t bytes)'),
+      eventfd: bind('int eventfd(uint count, int flags)'),
       clockGettime: bind('int clock_gettime(int clock, uintptr_t timespec)'),
       schedGetcpu: bind('int sched_getcpu()'),
       mmap: bind(

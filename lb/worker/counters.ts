@@ -23,11 +23,16 @@ export const WORKER_COUNTERS = {
   /** Frames that the kernel took for sending on another interface (XDP_REDIRECT), and their bytes. */
   redirected: layout.COUNTER_REDIRECTED,
   redirected_bytes: layout.COUNTER_REDIRECTED_BYTES,
+  /** Frames handed to another worker (CPUMAP), and those that this one took over: what became of them is counted here. */
+  handed_over: layout.COUNTER_HANDED_OVER,
+  taken_over: layout.COUNTER_TAKEN_OVER,
+  /** XDP_REDIRECT to a worker that has as many frames waiting as it may have. */
+  redirect_queue_full: layout.COUNTER_REDIRECT_QUEUE_FULL,
   /** XDP_REDIRECT without a target: no helper was called, nobody is there, or the target's program is not loaded. */
   redirect_no_target: layout.COUNTER_REDIRECT_NO_TARGET,
   /** Copies of a frame for all interfaces of a map that did not fit a round's sending. */
   redirect_overflow: layout.COUNTER_REDIRECT_OVERFLOW,
-  /** XDP_REDIRECT that this engine does not do: to a CPU, to a socket, or to all interfaces where an element has a program. */
+  /** XDP_REDIRECT that this engine does not do: to a socket, or to all interfaces where an element has a program. */
   redirect_unsupported: layout.COUNTER_REDIRECT_UNSUPPORTED,
   /** The frame did not fit the ring's frames: only its head was there. */
   truncated: layout.COUNTER_TRUNCATED,

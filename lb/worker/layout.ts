@@ -15,6 +15,42 @@ export const PUMP_BATCH_COUNT = 16;
 export const PUMP_IFINDEX = 20;
 /** u64: address of arena offset 0 in this process. */
 export const PUMP_BASE = 24;
+/** u32: workers, each with an inbox. */
+export const PUMP_WORKERS = 32;
+/** u32: arena offset of the first worker's inbox; the others' follow. */
+export const PUMP_INBOXES = 36;
+/** u32, the worker writes: position of the next frame of its inbox, and first of those in hand; counts on for ever. */
+export const PUMP_INBOX_HEAD = 40;
+/** u32, the worker writes: frames of its inbox taken and not given back. Next to the head, to be written with it. */
+export const PUMP_INBOX_COUNT = 44;
+/** 256 bits, the worker's own: CPUs that it handed a frame in the round in hand. */
+export const PUMP_TO_WAKE = 64;
+export const PUMP_TO_WAKE_WORDS = 4;
+/** u32, atomic: 1 while the worker is about to wait or waits; who wakes it sets it to 0. */
+export const PUMP_SLEEPS = 128;
+
+// Inbox: frames that other workers hand to this one. A line for the tail, then the slots.
+/** u32, atomic, every sender writes: position of the next slot to be claimed, or of one before it. Counts on for ever. */
+export const INBOX_TAIL = 0;
+export const INBOX_HEADER_BYTES = 128;
+export const INBOX_SLOTS = 64;
+
+// Slot: frameBytes + INBOX_SLOT_EXTRA_BYTES of the ring's shape; one at position p is slot p % INBOX_SLOTS.
+/** u32, atomic: lap << 8 | state; the lap is p / INBOX_SLOTS, its lower 24 bits. */
+export const SLOT_WORD = 0;
+/** u32 each: number of the element's program or 0; where metadata, packet and end are, from the slot's start. */
+export const SLOT_PROGRAM = 4;
+export const SLOT_META = 8;
+export const SLOT_DATA = 12;
+export const SLOT_END = 16;
+/** What programs may grow the frame into begins here; the frame itself is put at INBOX_SLOT_EXTRA_BYTES. */
+export const SLOT_HEADER_BYTES = 32;
+export const INBOX_SLOT_EXTRA_BYTES = 256;
+// States. Between the two: CPU + 1 of the sender that has claimed it.
+export const SLOT_FREE = 0;
+/** The pool writes: its sender died before the frame was whole. */
+export const SLOT_ABANDONED = 254;
+export const SLOT_READY = 255;
 
 // Index of each u64 at CPU_COUNTERS; names and meaning in counters.ts.
 export const COUNTER_RECEIVED = 0;
@@ -44,3 +80,6 @@ export const COUNTER_REDIRECTED = 23;
 export const COUNTER_REDIRECTED_BYTES = 24;
 export const COUNTER_REDIRECT_OVERFLOW = 25;
 export const COUNTER_REDIRECT_NO_TARGET = 26;
+export const COUNTER_REDIRECT_QUEUE_FULL = 27;
+export const COUNTER_HANDED_OVER = 28;
+export const COUNTER_TAKEN_OVER = 29;

@@ -15,6 +15,9 @@ export interface WorkerData {
   /** Sockets, opened by the pool: they and the ring outlive the thread. */
   readonly receiver: number;
   readonly sender: number;
+  /** What wakes this worker, and what wakes each worker. */
+  readonly doorbell: number;
+  readonly doorbells: readonly number[];
   /** Address of arena offset 0. */
   readonly base: bigint;
 }

@@ -1,21 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../demo/lines.js';
 import { assemble } from '../../test/support/assembler.js';
-import { PacketRing } from '../../test/support/packet-ring.js';
+import { PoolBed } from '../../test/support/pool-bed.js';
 import { compileProgram } from '../bpf/jit/compile.js';
 import { ArenaMaps } from '../bpf/maps/registry.js';
-import { Arena } from '../bpf/memory/arena.js';
-import { CPU_HEARTBEAT } from '../bpf/memory/layout.js';
-import { ringShape } from '../io/af-packet.js';
-import { addressOfMemory } from '../sys/mmap.js';
-import type { WorkerCounter } from './counters.js';
 import type { WorkerProgram } from './messages.js';
-import { WorkerPool, type WorkerPoolOptions, type WorkerStatus } from './pool.js';
-
-/** Threads run what is built. */
-const ENTRY = new URL('../../dist/lb/worker/worker-main.js', import.meta.url);
-const SHAPE = ringShape(1500);
-const RING_BYTES = SHAPE.frames * SHAPE.frameBytes;
+import type { WorkerPoolOptions } from './pool.js';
 
 /** The program's verdict by the first byte of the frame: HANG never ends, DIE reads what is not there. */
 const [HANG, DIE, PLAIN] = [255, 254, 0];
@@ -44,74 +34,10 @@ const programWith = (verdict: number): WorkerProgram => ({
 });
 const [DROP, PASS, TX] = [1, 2, 3].map(programWith) as [WorkerProgram, WorkerProgram, WorkerProgram];
 
-interface Line {
-  readonly level: string;
-  readonly message: string;
-  readonly [field: string]: unknown;
-}
-
-/** A pool over rings that the test fills; its sockets are none, so that nothing can be sent. */
-class PoolBed {
-  readonly arena: Arena;
-  readonly rings: readonly PacketRing[];
-  readonly log: Line[] = [];
-  readonly recovered: number[] = [];
-  readonly options: WorkerPoolOptions;
-  #pool: WorkerPool | undefined;
-
-  constructor(workers: number, options: Partial<WorkerPoolOptions> = {}) {
-    this.arena = Arena.create({ workers, mapsBytes: 65536, ringsBytes: workers * RING_BYTES });
-    this.rings = Array.from(
-      { length: workers },
-      (_, i) => new PacketRing(this.arena, { ...SHAPE, offset: this.arena.rings.offset + i * RING_BYTES }),
-    );
-    this.options = {
-      arena: this.arena,
-      sockets: {
-        shape: SHAPE,
-        base: addressOfMemory(this.arena.memory),
-        workers: this.rings.map(({ offset }) => ({ receiver: -1, sender: -1, ring: offset })),
-      },
-      ifindex: 1,
-      program: PASS,
-      recover: (cpu) => this.recovered.push(cpu),
-      log: (level, message, fields) => this.log.push({ level, message, ...fields }),
-      entry: ENTRY,
-      ...options,
-    };
-  }
-
-  async start(): Promise<WorkerPool> {
-    this.#pool = await WorkerPool.start(this.options);
-    return this.#pool;
-  }
-
-  get pool(): WorkerPool {
-    if (!this.#pool) throw new Error('not started');
-    return this.#pool;
-  }
-
-  readonly worker = (index: number): WorkerStatus => this.pool.workers()[index]!;
-
-  /** Wait until a worker has counted so many frames. */
-  readonly counted = (index: number, counter: WorkerCounter, count: number): Promise<unknown> =>
-    until(
-      `worker ${index} to count ${count} ${counter}`,
-      () => (this.worker(index).counters[counter] ?? 0n) >= BigInt(count),
-    );
-
-  readonly heartbeat = (index: number): number =>
-    Atomics.load(this.arena.u32, (this.arena.block(index) + CPU_HEARTBEAT) / 4);
-
-  async stop(): Promise<void> {
-    await this.#pool?.stop();
-  }
-}
-
 describe('the worker pool', () => {
   let bed: PoolBed | undefined;
   const start = async (workers: number, options?: Partial<WorkerPoolOptions>): Promise<PoolBed> => {
-    bed = new PoolBed(workers, options);
+    bed = new PoolBed(workers, PASS, options);
     await bed.start();
     return bed;
   };
@@ -360,7 +286,7 @@ describe('the worker pool', () => {
 
   it('does not start when a thread does not, and says why', async () => {
     const entry = new URL(`data:text/javascript,${encodeURIComponent("throw new Error('no room')")}`);
-    const failing = new PoolBed(2, { entry });
+    const failing = new PoolBed(2, PASS, { entry });
     await expect(failing.start()).rejects.toThrow('worker 0 did not start: no room');
     const restarts = failing.log.filter(({ message }) => message === 'worker restarted').length;
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -12,7 +12,16 @@ import {
 } from '../bpf/memory/layout.js';
 import type { AfPacketSockets } from '../io/af-packet.js';
 import { CounterCells, type WorkerCounter } from './counters.js';
-import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from './layout.js';
+import { abandonClaims, type Inboxes } from './inbox.js';
+import {
+  PUMP_BASE,
+  PUMP_FRAME_BYTES,
+  PUMP_FRAMES,
+  PUMP_IFINDEX,
+  PUMP_INBOXES,
+  PUMP_RING,
+  PUMP_WORKERS,
+} from './layout.js';
 import {
   type IoFault,
   type SwapMessage,
@@ -44,6 +53,8 @@ export interface WorkerPoolOptions {
   readonly arena: Arena;
   /** Opened by the caller, who closes them once the pool has stopped. */
   readonly sockets: Pick<AfPacketSockets, 'shape' | 'base' | 'workers'>;
+  /** Arena offset of the workers' inboxes, `inboxBytes` each; zero before the start. */
+  readonly inboxes: number;
   readonly ifindex: number;
   readonly program: WorkerProgram;
   /** Frees what the maps hold in the name of a CPU whose thread died. */
@@ -92,6 +103,7 @@ export class WorkerPool {
   readonly #pump: WebAssembly.Module;
   readonly #members: readonly Member[];
   readonly #words: Int32Array;
+  readonly #inboxes: Inboxes;
   #program: WorkerProgram;
   #generation = 1;
   #isStopping = false;
@@ -103,8 +115,13 @@ export class WorkerPool {
     this.#program = options.program;
     // Compiled once; a module that is posted takes its code along.
     this.#pump = new WebAssembly.Module(pumpWasm);
-    const { arena, sockets } = options;
+    const { arena, sockets, inboxes } = options;
     this.#words = arena.i32;
+    this.#inboxes = {
+      offset: inboxes,
+      workers: sockets.workers.length,
+      frameBytes: sockets.shape.frameBytes,
+    };
     this.#members = sockets.workers.map((_, index) => ({
       index,
       block: arena.block(index),
@@ -138,6 +155,8 @@ export class WorkerPool {
       view.setUint32(PUMP_FRAMES, sockets.shape.frames, true);
       view.setUint32(PUMP_FRAME_BYTES, sockets.shape.frameBytes, true);
       view.setUint32(PUMP_IFINDEX, ifindex, true);
+      view.setUint32(PUMP_WORKERS, pool.#inboxes.workers, true);
+      view.setUint32(PUMP_INBOXES, pool.#inboxes.offset, true);
       view.setBigUint64(PUMP_BASE, sockets.base, true);
       pool.#setCommand(member, COMMAND_RUN);
       Atomics.store(pool.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, pool.#generation);
@@ -235,7 +254,7 @@ export class WorkerPool {
 
   #startThread(member: Member): void {
     const { arena, sockets, entry = new URL('./worker-main.js', import.meta.url) } = this.#options;
-    const { receiver, sender } = sockets.workers[member.index]!;
+    const { receiver, sender, doorbell } = sockets.workers[member.index]!;
     const workerData: WorkerData = {
       memory: arena.memory,
       cpu: member.index,
@@ -244,6 +263,8 @@ export class WorkerPool {
       generation: this.#generation,
       receiver,
       sender,
+      doorbell,
+      doorbells: sockets.workers.map((each) => each.doorbell),
       base: sockets.base,
     };
     Atomics.store(this.#words, (member.block + CPU_STATE) / 4, WORKER_STATE.none);
@@ -295,6 +316,7 @@ export class WorkerPool {
     });
     // The dead thread may have held a lock that others wait for: not to be put off.
     this.#options.recover(member.index);
+    abandonClaims(this.#words, this.#inboxes, member.index);
     member.timer = setTimeout(() => {
       member.restarts += 1;
       this.#startThread(member);

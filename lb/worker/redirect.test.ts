@@ -54,8 +54,8 @@ describe('XDP_REDIRECT', () => {
     expect(outcome()).toEqual([12]);
   });
 
-  it('to a map other than of devices is counted', () => {
-    const map = bed.createMap('CPUMAP', 4);
+  it('to a socket is counted', () => {
+    const map = bed.createMap('XSKMAP', 4);
     map.update(u32(0), u32(64));
     bed.steps = [(helpers) => helpers.bpf_redirect_map(BigInt(map.info.descriptor), 0n, 0n)];
     expect(outcome()).toEqual([]);

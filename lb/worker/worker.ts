@@ -43,6 +43,9 @@ interface Pump {
   readonly prepare: () => void;
   readonly recover: () => void;
   readonly isReady: () => number;
+  readonly fallAsleep: () => number;
+  readonly wakeUp: () => void;
+  readonly nextSleeper: () => number;
   readonly run: (limit: number) => number;
   readonly countTime: () => void;
   readonly release: () => void;
@@ -110,9 +113,7 @@ export class Worker {
       if (Atomics.load(this.#words, CPU_COMMAND / 4) === COMMAND_STOP) return false;
       if (Atomics.load(this.#words, CPU_PROGRAM_GENERATION / 4) !== this.#generation) return true;
       if (this.#pump.isReady() === 0) {
-        const isFrame = this.#io.wait(WAIT_MS);
-        this.#pump.add(COUNTER_WAKEUPS, 1);
-        if (!isFrame) {
+        if (!this.#wait()) {
           const errno = this.#io.takeError();
           if (errno !== undefined) this.#onFault('receive', errno);
           return true;
@@ -123,6 +124,18 @@ export class Worker {
         if (this.#pump.isReady() === 0) break;
       }
     }
+  }
+
+  /** Wait for a frame; false where there is none to be seen yet. */
+  #wait(): boolean {
+    // Who hands one over looks whether this worker sleeps: it has to say so before it looks a last time itself.
+    let isFrame = this.#pump.fallAsleep() !== 0;
+    if (!isFrame) {
+      isFrame = this.#io.wait(WAIT_MS);
+      this.#pump.add(COUNTER_WAKEUPS, 1);
+    }
+    this.#pump.wakeUp();
+    return isFrame;
   }
 
   /** Say that this worker has ended. */
@@ -165,6 +178,7 @@ export class Worker {
     const sending = this.#pump.run(BATCH_FRAMES);
     this.#io.readClock();
     this.#pump.countTime();
+    for (let cpu = this.#pump.nextSleeper(); cpu >= 0; cpu = this.#pump.nextSleeper()) this.#io.wake(cpu);
     if (sending > 0) this.#send(sending);
     this.#pump.release();
   }

@@ -9,7 +9,16 @@ import {
   XDP_MD_DATA_END,
 } from '../../lb/bpf/memory/layout.js';
 import { CounterCells, type WorkerCounter } from '../../lb/worker/counters.js';
-import { PUMP_BASE, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING } from '../../lb/worker/layout.js';
+import { type Inboxes, inboxBytes } from '../../lb/worker/inbox.js';
+import {
+  PUMP_BASE,
+  PUMP_FRAME_BYTES,
+  PUMP_FRAMES,
+  PUMP_IFINDEX,
+  PUMP_INBOXES,
+  PUMP_RING,
+  PUMP_WORKERS,
+} from '../../lb/worker/layout.js';
 import { numberedRunner } from '../../lb/worker/numbered-program.js';
 import { pumpWasm } from '../../lb/worker/pump-wasm.gen.js';
 import { PacketRing, type RingFrame } from './packet-ring.js';
@@ -23,6 +32,9 @@ export interface PumpExports {
   prepare(): void;
   recover(): void;
   isReady(): number;
+  fallAsleep(): number;
+  wakeUp(): void;
+  nextSleeper(): number;
   run(limit: number): number;
   countTime(): void;
   release(): void;
@@ -41,10 +53,23 @@ export interface Context {
 }
 export type Program = (context: Context) => number;
 
+const FRAME_BYTES = 2048;
+const RING_BYTES = 8 * FRAME_BYTES;
+
+export interface PumpBedOptions {
+  readonly mapsBytes?: number;
+  readonly workers?: number;
+  /** Another worker of the same arena, and the number of this one. */
+  readonly beside?: PumpBed;
+  readonly cpu?: number;
+}
+
 /** The pump over a ring that a test fills, with a program in TypeScript. */
 export class PumpBed {
   readonly arena: Arena;
   readonly ring: PacketRing;
+  readonly inboxes: Inboxes;
+  readonly cpu: number;
   readonly block: number;
   readonly view: DataView;
   /** The runtime of the pump that was made last. */
@@ -53,24 +78,34 @@ export class PumpBed {
 
   constructor(
     readonly program: Program = () => XDP_TX,
-    { mapsBytes = 0 }: { readonly mapsBytes?: number } = {},
+    { mapsBytes = 0, workers = 1, beside, cpu = 0 }: PumpBedOptions = {},
   ) {
-    this.arena = Arena.create({ workers: 1, mapsBytes, ringsBytes: 8 * 2048 });
-    this.ring = new PacketRing(this.arena);
-    this.block = this.arena.block(0);
+    const ringsBytes = workers * (RING_BYTES + inboxBytes(FRAME_BYTES));
+    this.arena = beside?.arena ?? Arena.create({ workers, mapsBytes, ringsBytes });
+    const { rings, controlCpu } = this.arena;
+    this.ring = new PacketRing(this.arena, { offset: rings.offset + cpu * RING_BYTES });
+    this.inboxes = {
+      offset: rings.offset + controlCpu * RING_BYTES,
+      workers: controlCpu,
+      frameBytes: FRAME_BYTES,
+    };
+    this.cpu = cpu;
+    this.block = this.arena.block(cpu);
     this.view = new DataView(this.arena.memory.buffer);
     const words = this.block + CPU_PUMP;
     this.view.setUint32(words + PUMP_RING, this.ring.offset, true);
     this.view.setUint32(words + PUMP_FRAMES, this.ring.frames, true);
     this.view.setUint32(words + PUMP_FRAME_BYTES, this.ring.frameBytes, true);
     this.view.setUint32(words + PUMP_IFINDEX, IFINDEX, true);
+    this.view.setUint32(words + PUMP_WORKERS, this.inboxes.workers, true);
+    this.view.setUint32(words + PUMP_INBOXES, this.inboxes.offset, true);
     this.view.setBigUint64(words + PUMP_BASE, BASE, true);
     this.pump = this.instantiate();
   }
 
   /** A pump as a new thread makes it: all that it knows of before is in the CPU block. */
   instantiate(program = this.program): PumpExports {
-    const runtime = instantiateRuntime(this.arena.memory, 0);
+    const runtime = instantiateRuntime(this.arena.memory, this.cpu);
     this.runtime = runtime;
     const read = (context: number, field: number) => this.view.getUint32(context + field, true);
     const run = (context: number) =>

@@ -4,7 +4,7 @@ import { type ArenaMap, ArenaMaps } from '../../lb/bpf/maps/registry.js';
 import type { Runtime, RuntimeExports } from '../../lb/bpf/maps/runtime.js';
 import { CPU_ADDRESSES, CPU_MMSGHDRS, MMSGHDR_BYTES, SOCKADDR_LL_BYTES } from '../../lb/bpf/memory/layout.js';
 import { udpFrame } from './packets.js';
-import { BASE, PumpBed } from './pump-bed.js';
+import { BASE, PumpBed, type PumpBedOptions } from './pump-bed.js';
 
 /** A frame whose last byte is a number. */
 export const numbered = (n: number): Uint8Array =>
@@ -17,14 +17,15 @@ export const numbered = (n: number): Uint8Array =>
 export class RedirectBed extends PumpBed {
   /** What the program does with each frame in turn: its r0. */
   steps: ((helpers: RuntimeExports) => bigint)[] = [];
-  readonly #maps = new ArenaMaps(this.arena);
+  readonly #maps: ArenaMaps;
 
-  constructor() {
-    super(() => Number(this.steps.shift()!(this.runtime.exports)), { mapsBytes: 2 ** 20 });
+  constructor(options: Pick<PumpBedOptions, 'workers' | 'cpu'> & { readonly beside?: RedirectBed } = {}) {
+    super(() => Number(this.steps.shift()!(this.runtime.exports)), { mapsBytes: 2 ** 20, ...options });
+    this.#maps = options.beside ? options.beside.#maps : new ArenaMaps(this.arena);
   }
 
   createMap(type: MapTypeName, maxEntries: number): ArenaMap {
-    const valueSize = type === 'CPUMAP' ? 4 : 8;
+    const valueSize = type === 'XSKMAP' ? 4 : 8;
     return this.#maps.createMap({ name: 'targets', type, keySize: 4, valueSize, maxEntries, flags: 0 });
   }
 

@@ -57,7 +57,7 @@ export const CPU_PRANDOM = 48;
 export const CPU_TAIL_CALLS = 56;
 /** u32: bpf_get_numa_node_id. */
 export const CPU_NUMA_NODE = 60;
-/** Pump's own words (ring geometry, cursor, unfinished batch): 64 bytes, laid out in lb/worker/wasm/pump.ts. */
+/** Pump's own words (ring and inbox geometry, cursors, unfinished batch): 192 bytes, laid out in lb/worker/layout.ts. */
 export const CPU_PUMP = 64;
 
 /** struct xdp_md as programs see it (pointers are arena offsets, u32), then what only the runtime reads. */

@@ -1,6 +1,6 @@
 // The pump: takes ready frames of an AF_PACKET ring (TPACKET_V2), runs the program on each where it lies, and lists
-// what is to be sent. No copy, no allocation, nothing but this arena. One instance a worker; all state is in the
-// CPU block, so that a new thread goes on where one that died stopped.
+// what is to be sent. No copy but for another worker, no allocation, nothing but this arena. One instance a worker; all
+// state is in the CPU block, so that a new thread goes on where one that died stopped.
 import {
   CPU_CLOCK_NS, CPU_PUMP, CPU_TIMESPEC, CPU_XDP_MD, XDP_MD_DATA, XDP_MD_DATA_END, XDP_MD_DATA_META,
   XDP_MD_EGRESS_IFINDEX, XDP_MD_HARD_END, XDP_MD_HARD_START, XDP_MD_INGRESS_IFINDEX, XDP_MD_RX_QUEUE_INDEX,
@@ -9,14 +9,17 @@ import {
   COUNTER_ABORTED, COUNTER_BATCHES, COUNTER_CHECKSUM_UNFIXABLE, COUNTER_DROPPED, COUNTER_INVALID_VERDICT,
   COUNTER_LOST_AT_RESTART, COUNTER_OTHER_HOST, COUNTER_PASSED, COUNTER_PROGRAM_NS, COUNTER_PROGRAM_RUNS,
   COUNTER_RECEIVED, COUNTER_RECEIVED_BYTES, COUNTER_TRUNCATED, COUNTER_VLAN_RESTORED, PUMP_BATCH_COUNT,
-  PUMP_BATCH_START, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_RING,
+  PUMP_BATCH_START, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_INBOX_COUNT, PUMP_RING,
 } from "../layout";
 import { block, count, word } from "./block";
 import { fillChecksum } from "./checksum";
+import { runHandedOver } from "./handed-over";
+import { isHandedOver, releaseHandedOver, setSleeping } from "./inbox";
 import { redirect } from "./redirect";
 import { listOwn, prepareList, sending, startList } from "./send-list";
 import { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX } from "./verdict";
 
+export { nextSleeper } from "./inbox";
 export { countSent } from "./send-list";
 
 @external("program", "run") declare function runProgram(context: u32): u32;
@@ -55,21 +58,38 @@ export function prepare(): void {
   store<u32>(context + XDP_MD_INGRESS_IFINDEX, word(PUMP_IFINDEX));
   store<u32>(context + XDP_MD_RX_QUEUE_INDEX, 0);
   store<u32>(context + XDP_MD_EGRESS_IFINDEX, 0);
+  setSleeping(false);
 }
 
 /** Hands the frames of a batch back that a thread took and did not finish: they may be half rewritten. */
 export function recover(): void {
-  count(COUNTER_LOST_AT_RESTART, word(PUMP_BATCH_COUNT));
+  count(COUNTER_LOST_AT_RESTART, word(PUMP_BATCH_COUNT) + word(PUMP_INBOX_COUNT));
   release();
 }
 
 /** True when a frame is waiting. */
 export function isReady(): u32 {
-  return atomic.load<u32>(word(PUMP_RING) + word(PUMP_BATCH_START) * word(PUMP_FRAME_BYTES)) & TP_STATUS_USER;
+  const status = atomic.load<u32>(word(PUMP_RING) + word(PUMP_BATCH_START) * word(PUMP_FRAME_BYTES));
+  return (status & TP_STATUS_USER) | u32(isHandedOver());
 }
 
 /**
- * Runs the program on up to `limit` (at most MMSG_CAPACITY) ready frames. The clock must be in CPU_TIMESPEC.
+ * Says that this worker is about to wait: who hands it a frame from here on wakes it.
+ * @returns true when a frame is there already, and it must not wait
+ */
+export function fallAsleep(): u32 {
+  setSleeping(true);
+  return isReady();
+}
+
+/** After a wait. */
+export function wakeUp(): void {
+  setSleeping(false);
+}
+
+/**
+ * Runs the program on up to `limit` (at most MMSG_CAPACITY) ready frames, of which half may be of the inbox: those of
+ * other workers, with the program of their map's element. The clock must be in CPU_TIMESPEC.
  * The frames stay taken until `release`.
  * @returns how many entries of the message array are to be sent
  */
@@ -78,8 +98,12 @@ export function run(limit: u32): u32 {
   const frames = word(PUMP_FRAMES);
   const frameBytes = word(PUMP_FRAME_BYTES);
   const context: u32 = block + CPU_XDP_MD;
+
+  startList();
+  store<u64>(block + CPU_CLOCK_NS, clock());
+  const handed = runHandedOver((limit + 1) >> 1, limit);
   // Frames stay the reader's until `release`: once round the ring they would be found again.
-  const most = min(limit, frames);
+  const most = min(limit - handed, frames);
   let index = word(PUMP_BATCH_START);
   let taken: u32 = 0;
   let bytes: u64 = 0;
@@ -87,8 +111,6 @@ export function run(limit: u32): u32 {
   let dropped: u64 = 0;
   let ran: u64 = 0;
 
-  startList();
-  store<u64>(block + CPU_CLOCK_NS, clock());
   while (taken < most) {
     const frame = ring + index * frameBytes;
     const status = atomic.load<u32>(frame + TP_STATUS);
@@ -138,8 +160,8 @@ export function run(limit: u32): u32 {
       count(COUNTER_INVALID_VERDICT, 1);
     }
   }
+  if ((taken | handed) != 0) count(COUNTER_BATCHES, 1);
   if (taken != 0) {
-    count(COUNTER_BATCHES, 1);
     count(COUNTER_RECEIVED, taken);
     count(COUNTER_RECEIVED_BYTES, bytes);
     count(COUNTER_PASSED, passed);
@@ -156,6 +178,7 @@ export function countTime(): void {
 
 /** Gives the frames of the last run back to the kernel. */
 export function release(): void {
+  if (word(PUMP_INBOX_COUNT) != 0) releaseHandedOver();
   const ring = word(PUMP_RING);
   const frames = word(PUMP_FRAMES);
   const frameBytes = word(PUMP_FRAME_BYTES);

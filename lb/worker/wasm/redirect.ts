@@ -1,15 +1,16 @@
 // XDP_REDIRECT: the frame goes the way that the helper left in the CPU block (kernel: net/core/filter.c,
-// kernel/bpf/devmap.c). It is listed for another interface where it lies; no copy is made.
+// kernel/bpf/devmap.c, cpumap.c). It is listed for another interface where it lies; only another worker gets a copy.
 import {
   CPU_BROADCAST_CURSOR, CPU_REDIRECT, CPU_STACK_END, CPU_TAIL_CALLS, CURSOR_BYTES, CURSOR_TARGET, MAP_TYPE,
   MMSG_CAPACITY, REDIRECT_FLAGS, REDIRECT_MAP, REDIRECT_PROGRAM, REDIRECT_TARGET, STACK_FRAME_BYTES, XDP_MD_DATA,
   XDP_MD_DATA_END, XDP_MD_EGRESS_IFINDEX, XDP_MD_INGRESS_IFINDEX,
 } from "../../bpf/memory/layout";
 import {
-  BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH,
 } from "../../bpf/maps/uapi";
 import { COUNTER_REDIRECT_NO_TARGET, COUNTER_REDIRECT_OVERFLOW, COUNTER_REDIRECT_UNSUPPORTED } from "../layout";
 import { block, count } from "./block";
+import { handOver } from "./inbox";
 import { listOther, sending } from "./send-list";
 import { countRefused, XDP_PASS } from "./verdict";
 
@@ -39,7 +40,8 @@ export function redirect(context: u32, spare: u32): void {
     return;
   }
   const type = load<u32>(map + MAP_TYPE);
-  if (type != BPF_MAP_TYPE_DEVMAP && type != BPF_MAP_TYPE_DEVMAP_HASH) count(COUNTER_REDIRECT_UNSUPPORTED, 1);
+  if (type == BPF_MAP_TYPE_CPUMAP) handOver(context, target, program);
+  else if (type != BPF_MAP_TYPE_DEVMAP && type != BPF_MAP_TYPE_DEVMAP_HASH) count(COUNTER_REDIRECT_UNSUPPORTED, 1);
   else if ((flags & BPF_F_BROADCAST) != 0) broadcast(context, map, flags, spare);
   else toDevice(context, target, program);
 }
@@ -70,6 +72,7 @@ export function runProgramOf(number: u32, context: u32): u64 {
   // r0's upper half means nothing, but for the sign that there is no program.
   return verdict == NO_PROGRAM ? NO_PROGRAM : verdict & 0xffffffff;
 }
+
 /**
  * Lists the frame for every interface of the map, all of them with the same bytes. An element with a program of its own
  * would have to get a copy: it gets nothing, which is counted as redirect_unsupported.
