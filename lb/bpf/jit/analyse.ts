@@ -12,6 +12,8 @@ import {
   type FactContext,
   frozenRegions,
   joinState,
+  POINTER_BYTES,
+  pointersIn,
   type State,
 } from './facts.js';
 import { decide, step } from './step.js';
@@ -105,6 +107,14 @@ function feasible(block: BasicBlock, end: State): readonly number[] {
   return [way ? terminator.taken : terminator.next];
 }
 
+/** A pointer into a stack is put into the frame, where its slot tells of it, or State.lost. */
+function isSpill(instruction: Instruction, { registers }: State): boolean {
+  if (instruction.kind !== 'store' || instruction.bytes !== POINTER_BYTES || instruction.src.kind !== 'reg')
+    return false;
+  const kind = registers[instruction.src.reg]?.kind;
+  return registers[instruction.dst]?.kind === 'frame' && (kind === 'frame' || kind === 'argument');
+}
+
 /** What leaves sight, and what is done through the arguments. */
 function observe(
   fn: BpfFunction,
@@ -134,7 +144,14 @@ function observe(
     if (entry === undefined) continue;
     const state = cloneState(entry);
     const look = (instruction: Instruction) => {
-      for (const access of accesses(instruction, state, context)) touch(access);
+      for (const access of accesses(instruction, state, context)) {
+        touch(access);
+        if (instruction.kind !== 'call-local' || access.base?.kind !== 'frame' || access.write) continue;
+        // What the function reads of the frame it may use as the pointer that it is.
+        const { offset } = access.base;
+        pointersIn(state, { start: offset + access.start, end: offset + access.end }).forEach(release);
+      }
+      if (!wasEscaped && isSpill(instruction, state)) return;
       for (const register of escapingRegisters(instruction, state, context))
         release(state.registers[register]);
     };

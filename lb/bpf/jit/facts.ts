@@ -35,6 +35,11 @@ export interface Slot extends Place {
 export interface State {
   readonly registers: (Fact | undefined)[];
   readonly slots: Map<number, Slot>;
+  /**
+   * Where a pointer into a stack may be that is in no slot: offsets of its 8 bytes. Anywhere else in the frame there is
+   * none, as far as none was let out of sight.
+   */
+  readonly lost: Set<number>;
 }
 
 /** How a function uses the memory that an argument points at: byte ranges relative to it. */
@@ -82,7 +87,9 @@ export function frozenRegions(maps: readonly ArenaMapInfo[]): FrozenRegion[] {
 const U64 = 0xffffffffffffffffn;
 
 export const constant = (value: bigint): Fact => ({ kind: 'constant', value: value & U64 });
-const LOST: Fact = { kind: 'lost' };
+export const LOST: Fact = { kind: 'lost' };
+/** A pointer is spilled whole, or it is none any more. */
+export const POINTER_BYTES = 8;
 
 /** Stack of whom? A value of these kinds can reach into a frame. */
 export function isStackPointer(fact: Fact | undefined): boolean {
@@ -122,11 +129,11 @@ export function entryState(): State {
   for (let register = 1; register <= 5; register++)
     registers[register] = { kind: 'argument', register, offset: 0 };
   registers[10] = { kind: 'frame', offset: 0 };
-  return { registers, slots: new Map() };
+  return { registers, slots: new Map(), lost: new Set() };
 }
 
 export function cloneState(state: State): State {
-  return { registers: [...state.registers], slots: new Map(state.slots) };
+  return { registers: [...state.registers], slots: new Map(state.slots), lost: new Set(state.lost) };
 }
 
 /** Weakens `into` to what also holds in `other`; true where that changed it. */
@@ -138,9 +145,21 @@ export function joinState(into: State, other: State): boolean {
     into.registers[register] = joined;
     changed = true;
   }
+  const lose = (offset: number) => {
+    if (into.lost.has(offset)) return;
+    into.lost.add(offset);
+    changed = true;
+  };
+  for (const offset of other.lost) lose(offset);
+  for (const [offset, slot] of other.slots) {
+    const ours = into.slots.get(offset);
+    const isSame = ours !== undefined && ours.bytes === slot.bytes && samePlace(ours.origin, slot.origin);
+    if (!isSame && isStackPointer(slot.fact)) lose(offset);
+  }
   for (const [offset, slot] of into.slots) {
     const theirs = other.slots.get(offset);
     if (theirs === undefined || theirs.bytes !== slot.bytes || !samePlace(theirs.origin, slot.origin)) {
+      if (isStackPointer(slot.fact)) lose(offset);
       into.slots.delete(offset);
       changed = true;
       continue;
@@ -175,13 +194,32 @@ export function partOfFact(slot: Slot, offset: number, bytes: number): Fact | un
   return constant(BigInt.asUintN(8 * bytes, slot.fact.value >> BigInt(8 * (offset - slot.offset))));
 }
 
-/** Bytes that were written: what slots had there is gone, the rest of a slot stays. */
-export function dropBytes(state: State, { start, end }: ByteRange): void {
+/** Whether a pointer at an offset has bytes in a range. */
+const isPointerIn = (offset: number, { start, end }: ByteRange) =>
+  offset < end && offset + POINTER_BYTES > start;
+
+/**
+ * Bytes that were written: what slots had there is gone, the rest of a slot stays.
+ * @param isCertain false: they may have been written, and a pointer may still be there
+ */
+export function dropBytes(state: State, range: ByteRange, isCertain: boolean): void {
+  const { start, end } = range;
+  if (isCertain) for (const offset of state.lost) if (isPointerIn(offset, range)) state.lost.delete(offset);
   for (const slot of [...state.slots.values()]) {
     const slotEnd = slot.offset + slot.bytes;
     if (slot.offset >= end || slotEnd <= start) continue;
     state.slots.delete(slot.offset);
+    if (!isCertain && isStackPointer(slot.fact)) state.lost.add(slot.offset);
     if (slot.offset < start) state.slots.set(slot.offset, cutSlot(slot, slot.offset, start - slot.offset));
     if (slotEnd > end) state.slots.set(end, cutSlot(slot, end, slotEnd - end));
   }
+}
+
+/** Pointers into a stack that a range of the frame may hold. */
+export function pointersIn(state: State, range: ByteRange): Fact[] {
+  const found: Fact[] = [];
+  for (const offset of state.lost) if (isPointerIn(offset, range)) found.push(LOST);
+  for (const { offset, fact } of state.slots.values())
+    if (fact !== undefined && isStackPointer(fact) && isPointerIn(offset, range)) found.push(fact);
+  return found;
 }

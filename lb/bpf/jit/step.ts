@@ -7,7 +7,10 @@ import {
   dropBytes,
   type Fact,
   type FactContext,
+  LOST,
+  POINTER_BYTES,
   partOfFact,
+  pointersIn,
   type State,
   slotAround,
 } from './facts.js';
@@ -68,10 +71,27 @@ export function frozenLoad(
 
 function loadFact(instruction: Of<'load'>, state: State, context: FactContext): Fact | undefined {
   const base = state.registers[instruction.src];
-  if (base?.kind === 'frame' && !instruction.signed)
-    return frameFact(state, base.offset + instruction.off, instruction.bytes);
+  if (base?.kind === 'frame' && !instruction.signed) {
+    const start = base.offset + instruction.off;
+    const known = frameFact(state, start, instruction.bytes);
+    if (known !== undefined || instruction.bytes !== POINTER_BYTES) return known;
+    // A slot that is known holds what its fact says, and none says that it is a pointer.
+    const end = start + POINTER_BYTES;
+    return slotAround(state, start, POINTER_BYTES) === undefined &&
+      pointersIn(state, { start, end }).length > 0
+      ? LOST
+      : undefined;
+  }
   const value = frozenLoad(instruction, state, context);
   return value === undefined ? undefined : constant(value);
+}
+
+/** What an atomic instruction fetches: nothing that is known, but for pointers that may be there. */
+function fetchFact(register: number, off: number, state: State): Fact | undefined {
+  const base = state.registers[register];
+  if (base?.kind !== 'frame') return undefined;
+  const start = base.offset + off;
+  return pointersIn(state, { start, end: start + POINTER_BYTES }).length > 0 ? LOST : undefined;
 }
 
 function immediateFact({ imm }: Of<'imm64'>, context: FactContext): Fact | undefined {
@@ -113,7 +133,8 @@ export function step(state: State, instruction: Instruction, context: FactContex
   const { registers } = state;
   for (const { base, start, end, write } of accesses(instruction, state, context)) {
     if (!write) continue;
-    if (base?.kind === 'frame') dropBytes(state, { start: base.offset + start, end: base.offset + end });
+    if (base?.kind === 'frame')
+      dropBytes(state, { start: base.offset + start, end: base.offset + end }, instruction.kind === 'store');
     else if (isEscaped && base?.kind !== 'constant') state.slots.clear();
   }
   switch (instruction.kind) {
@@ -130,14 +151,15 @@ export function step(state: State, instruction: Instruction, context: FactContex
       registers[instruction.dst] = loadFact(instruction, state, context);
       break;
     case 'load-acquire':
-      registers[instruction.dst] = undefined;
+      registers[instruction.dst] = fetchFact(instruction.src, instruction.off, state);
       break;
     case 'store':
       stepStore(instruction, state);
       break;
     case 'atomic':
-      if (instruction.op === 'cmpxchg') registers[0] = undefined;
-      else if (instruction.fetch || instruction.op === 'xchg') registers[instruction.src] = undefined;
+      if (instruction.op === 'cmpxchg') registers[0] = fetchFact(instruction.dst, instruction.off, state);
+      else if (instruction.fetch || instruction.op === 'xchg')
+        registers[instruction.src] = fetchFact(instruction.dst, instruction.off, state);
       break;
     case 'call-helper': {
       const result = instruction.id === MAP_LOOKUP_ELEM ? lookupResult(state, context) : undefined;
