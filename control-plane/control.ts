@@ -12,7 +12,14 @@ import { Store } from './state/store.js';
 /** What the control plane needs of a datapath; it does not know which engine runs. */
 export type ControlledDatapath = Pick<
   Datapath,
-  'link' | 'protectVip' | 'unprotectVip' | 'resolveNextHop' | 'workers' | 'restartWorker' | 'swapProgram'
+  | 'link'
+  | 'protectVip'
+  | 'unprotectVip'
+  | 'resolveNextHop'
+  | 'workers'
+  | 'restartWorker'
+  | 'swapProgram'
+  | 'simulate'
 > & { readonly tables: BalancerTables; readonly inspector: BpfInspector };
 
 export interface ControlPlaneOptions {

@@ -1,13 +1,27 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { formatIp, parseIp } from '../lb/index.js';
 import { MemoryDatapath, macOf } from '../test/support/memory-datapath.js';
-import { ETHERTYPE, ethernet, ipv4, mac, PROTOCOL, TCP_FLAGS, tcp } from '../test/support/packets.js';
+import {
+  ETHERTYPE,
+  ethernet,
+  frameOf,
+  fromHex,
+  ipv4,
+  mac,
+  PROTOCOL,
+  TCP_FLAGS,
+  tcp,
+  tcpFrame,
+} from '../test/support/packets.js';
 import { createMetrics, type Metrics, MetricsServer } from './metrics.js';
 import { effectiveWeight } from './reconcile/image.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { Store } from './state/store.js';
 
 const VIP = '192.0.2.1';
+/** An ICMP echo request (RFC 792), id and number 0. */
+const icmpEcho = (dst: string) =>
+  frameOf(ipv4({ src: '198.51.100.7', dst, protocol: PROTOCOL.icmp }, fromHex('0800f7ff00000000')));
 let datapath: MemoryDatapath;
 let reconciler: Reconciler;
 let metrics: Metrics;
@@ -103,6 +117,72 @@ it('what the tables count is there under names with units', async () => {
   };
   for (const [name, value] of Object.entries(expected))
     expect([name, found.get(name)]).toEqual([name, value]);
+});
+
+/** Set a row of one of the balancer's maps of counters, on the first worker: words of eight bytes. */
+function count(map: string, index: number, words: readonly number[]): void {
+  const copies = new Uint8Array(datapath.replay.maps.get(map)?.valueBytes ?? 0);
+  for (const [i, word] of words.entries())
+    new DataView(copies.buffer).setBigUint64(8 * i, BigInt(word), true);
+  const key = new Uint8Array(4);
+  new DataView(key.buffer).setUint32(0, index, true);
+  expect(datapath.replay.maps.get(map)?.update(key, copies)).toBe(0);
+}
+
+it('what the program counts besides has series of its own', async () => {
+  // Slots of programs/include/consts.h; fields of structs.h in their order.
+  count('stats', 512, [10, 4]);
+  count('stats', 512 + 4, [1, 2]);
+  count('stats', 512 + 11, [5, 3]);
+  count('stats', 512 + 12, [6, 7]);
+  count('stats', 512 + 13, [8, 9]);
+  count('stats', 512 + 17, [21, 2100]);
+  count('quic_stats_map', 0, [1, 2, 3, 999, 5, 6, 0, 8, 9, 10, 11, 12, 13]);
+  count('tpr_stats_map', 0, [1, 2, 3, 4]);
+  count('stable_rt_stats', 0, [1, 2, 3, 4, 5]);
+  count('server_id_stats', 0, [6, 7]);
+  const found = await series();
+  const expected: Record<string, number> = {
+    waggle_connection_ring_choices_total: 4,
+    'waggle_too_big_sent_total{family="ipv4"}': 1,
+    'waggle_too_big_sent_total{family="ipv6"}': 2,
+    'waggle_quic_icmp_errors_total{kind="ignorable"}': 3,
+    'waggle_quic_icmp_errors_total{kind="other"}': 2,
+    'waggle_too_big_received_total{family="ipv6"}': 6,
+    'waggle_too_big_small_mtu_total{family="ipv4"}': 9,
+    'waggle_program_frames_total{worker="0",verdict="tx"}': 21,
+    'waggle_program_frame_bytes_total{worker="0",verdict="tx"}': 2100,
+    'waggle_quic_packets_total{result="no_server_id"}': 1,
+    'waggle_quic_packets_total{result="initial"}': 2,
+    'waggle_quic_packets_total{result="routed"}': 5,
+    'waggle_quic_packets_total{result="unknown_backend"}': 6,
+    'waggle_quic_server_ids_total{version="1"}': 8,
+    waggle_quic_unmapped_server_ids_total: 3,
+    'waggle_quic_connection_checks_total{result="mismatch"}': 12,
+    'waggle_tcp_server_id_packets_total{result="routed"}': 3,
+    'waggle_tcp_server_id_packets_total{result="syn"}': 4,
+    waggle_tcp_server_id_mismatches_total: 2,
+    'waggle_udp_server_id_packets_total{result="routed"}': 2,
+    waggle_udp_without_header_total: 5,
+    'waggle_vip_without_server_id_packets_total{vip="web"}': 6,
+    'waggle_vip_server_id_mismatches_total{vip="web"}': 7,
+    'waggle_map_entries{map="vip_map"}': 1,
+    'waggle_map_entries{map="reals"}': 1,
+    'waggle_map_max_entries{map="vip_map"}': 512,
+  };
+  for (const [name, value] of Object.entries(expected))
+    expect([name, found.get(name)]).toEqual([name, value]);
+  // A VIP or a reason that has no packets has no series.
+  expect([...found.keys()].filter((name) => /vip_tunnel|_drops_|_passes_|_answers_/.test(name))).toEqual([]);
+});
+
+it('each reason is in the family of what became of the packet', async () => {
+  const ends = { src: '198.51.100.7', dst: '203.0.113.9', sport: 1000, dport: 80 };
+  datapath.run(tcpFrame(ends));
+  datapath.run(icmpEcho(VIP));
+  const found = await series();
+  expect(found.get('waggle_passes_total{vip="",reason="no_vip"}')).toBe(1);
+  expect(found.get('waggle_answers_total{vip="",reason="echo_reply"}')).toBe(1);
 });
 
 it('a scrape counts nothing twice', async () => {

@@ -1,8 +1,11 @@
 import { createServer, type Server } from 'node:http';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { ApiContext } from './grpc/context.js';
 import { type ListenAddress, listenError } from './grpc/listen.js';
 import type { ObserveRpc } from './grpc/unary.js';
+import { balancerFamilies } from './metrics-balancer.js';
+import { family } from './metrics-family.js';
+import { connectionFamilies, trafficFamilies } from './metrics-traffic.js';
 import { effectiveWeight } from './reconcile/image.js';
 import { idOf } from './state/model.js';
 
@@ -17,161 +20,6 @@ export interface Metrics {
 
 /** Bounds of the buckets for API calls, seconds: a change of a large ring takes milliseconds. */
 const RPC_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
-
-/** Labels and value of one series. */
-type Row = readonly [labels: Readonly<Record<string, string>>, value: bigint | number];
-
-/** A family whose series are exactly those that `rows` gives: a series goes when its resource does. */
-function family(
-  registry: Registry,
-  kind: 'counter' | 'gauge',
-  spec: { readonly name: string; readonly help: string; readonly labelNames: readonly string[] },
-  rows: () => Iterable<Row>,
-): void {
-  const options = { ...spec, labelNames: [...spec.labelNames], registers: [registry] };
-  const fill = (metric: Counter | Gauge) => {
-    metric.reset();
-    for (const [labels, value] of rows()) metric.inc({ ...labels }, Number(value));
-  };
-  // prom-client calls collect with the metric as `this`, before it has a name here.
-  if (kind === 'counter') {
-    new Counter({
-      ...options,
-      collect() {
-        fill(this);
-      },
-    });
-  } else {
-    new Gauge({
-      ...options,
-      collect() {
-        fill(this);
-      },
-    });
-  }
-}
-
-function trafficFamilies(registry: Registry, { reconciler, datapath: { tables } }: ApiContext): void {
-  const vipRows = function* (field: 'packets' | 'bytes'): Iterable<Row> {
-    for (const { name } of reconciler.store.state.vips.values()) {
-      const number = reconciler.vipNumber(name);
-      if (number !== undefined) yield [{ vip: idOf(name) }, tables.vipStats(number)[field]];
-    }
-  };
-  const backendRows = function* (field: 'packets' | 'bytes'): Iterable<Row> {
-    for (const backend of reconciler.store.state.backends.values()) {
-      const index = reconciler.realIndex(backend);
-      if (index === undefined) continue;
-      yield [{ pool: idOf(backend.pool), backend: idOf(backend.name) }, tables.realStats(index)[field]];
-    }
-  };
-  const byAddress = 'Counted by address: pools that share one show the same figures.';
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_vip_packets_total',
-      help: 'Packets for a VIP that were sent on to backends.',
-      labelNames: ['vip'],
-    },
-    () => vipRows('packets'),
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_vip_bytes_total',
-      help: 'IP bytes of those packets, without the outer header.',
-      labelNames: ['vip'],
-    },
-    () => vipRows('bytes'),
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_backend_packets_total',
-      help: `Packets sent on to a backend. ${byAddress}`,
-      labelNames: ['pool', 'backend'],
-    },
-    () => backendRows('packets'),
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_backend_bytes_total',
-      help: `IP bytes of those packets, without the outer header. ${byAddress}`,
-      labelNames: ['pool', 'backend'],
-    },
-    () => backendRows('bytes'),
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_drops_total',
-      help: 'Packets dropped by the balancer, by reason; an empty vip: dropped before the VIP was known.',
-      labelNames: ['vip', 'reason'],
-    },
-    function* () {
-      const slots = [...reconciler.store.state.vips.keys()].map(
-        (name) => [idOf(name), reconciler.vipNumber(name)] as const,
-      );
-      for (const [vip, slot] of [['', 'none'] as const, ...slots]) {
-        if (slot === undefined) continue;
-        for (const [reason, { packets }] of Object.entries(tables.dropStats(slot)))
-          yield [{ vip, reason }, packets];
-      }
-    },
-  );
-}
-
-function connectionFamilies(registry: Registry, { reconciler, datapath: { tables } }: ApiContext): void {
-  family(
-    registry,
-    'gauge',
-    {
-      name: 'waggle_connections_tracked',
-      help: 'Entries of the connection tables, by backend: an upper bound of its connections. Counted at intervals.',
-      labelNames: ['pool', 'backend'],
-    },
-    function* () {
-      const flows = reconciler.flows.recent();
-      for (const backend of reconciler.store.state.backends.values()) {
-        const index = reconciler.realIndex(backend);
-        if (index === undefined) continue;
-        yield [{ pool: idOf(backend.pool), backend: idOf(backend.name) }, flows.get(index) ?? 0];
-      }
-    },
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_connection_lookups_total',
-      help: 'Packets for a VIP: each is one look-up of its connection.',
-      labelNames: [],
-    },
-    () => [[{}, tables.counters().lru.v1]],
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_connection_misses_total',
-      help: 'TCP packets whose connection no table held: syn opens one, other is from another node or was evicted.',
-      labelNames: ['kind'],
-    },
-    () => {
-      const { v1, v2 } = tables.counters().lru_miss;
-      return [
-        [{ kind: 'syn' }, v1],
-        [{ kind: 'other' }, v2],
-      ];
-    },
-  );
-}
 
 function stateFamilies(registry: Registry, { reconciler, nextHop, version, startTimeMs }: ApiContext): void {
   const { store } = reconciler;
@@ -362,7 +210,7 @@ export function createMetrics(context: ApiContext): Metrics {
     buckets: RPC_BUCKETS_SECONDS,
     registers: [registry],
   });
-  for (const add of [trafficFamilies, connectionFamilies, stateFamilies, workerFamilies])
+  for (const add of [trafficFamilies, connectionFamilies, balancerFamilies, stateFamilies, workerFamilies])
     add(registry, context);
   return {
     observeRpc: (method, status, seconds) => rpc.observe({ method, status }, seconds),

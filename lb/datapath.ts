@@ -1,19 +1,19 @@
 import { setFlagsFromString } from 'node:v8';
 import { connectionTableSpec } from './balancer/connections.js';
-import { BALANCER_PROGRAM, type BalancerOptions, balancerObject, withOptions } from './balancer/object.js';
+import { balancerObject, optionOf, sizedObject, withOptions } from './balancer/object.js';
 import { BalancerTables, type VipKey } from './balancer/tables.js';
-import { compileProgram } from './bpf/jit/compile.js';
 import type { MapSpec } from './bpf/maps/map.js';
-import { type ArenaMap, type ArenaMapInfo, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
+import { type ArenaMap, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
 import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
-import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
-import { admitProgram } from './bpf/verifier/admit.js';
+import type { ObjectSpec } from './bpf/object/spec.js';
+import { type Compiled, compile, DatapathError, infosOf, programOf } from './datapath-program.js';
 import { AfPacketEngine } from './engine/af-packet.js';
-import { CodedError } from './errors.js';
 import { BpfInspector, inspectedMaps, type ProgramStatus } from './inspector.js';
 import type { IpAddress } from './net/address.js';
+import type { FlowSimulator, Simulation } from './simulate.js';
+import { arenaSimulator } from './simulate-arena.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
 import type { LinkInfo } from './sys/socket.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
@@ -33,14 +33,7 @@ export interface DatapathOptions {
 /** The interface that a datapath works on. */
 export type DatapathLink = Pick<LinkInfo, 'name' | 'index' | 'mac' | 'mtu'>;
 
-export type DatapathFault =
-  | { readonly code: 'DATAPATH_WORKERS'; readonly workers: number }
-  | { readonly code: 'DATAPATH_CONNECTIONS'; readonly entries: number }
-  | { readonly code: 'DATAPATH_PROGRAM'; readonly program: string }
-  | { readonly code: 'DATAPATH_MAPS'; readonly reason: string };
-
-/** Options that make no datapath, or an object that is not a balancer's. */
-export class DatapathError extends CodedError<DatapathFault> {}
+export { DatapathError, type DatapathFault } from './datapath-program.js';
 
 export const MAX_WORKERS = 64;
 const MAX_CONNECTIONS = 2 ** 26;
@@ -51,20 +44,6 @@ const OUTER_IPV6_BYTES = 40;
 /** Room in the arena for the constants of programs that are swapped in. */
 const SPARE_MAPS_BYTES = 2 ** 20;
 
-interface Program {
-  readonly object: ObjectSpec;
-  readonly spec: ProgramSpec;
-}
-
-function programOf(object: ObjectSpec): Program {
-  const spec = object.programs.find(({ name }) => name === BALANCER_PROGRAM);
-  if (spec) return { object, spec };
-  throw new DatapathError(
-    { code: 'DATAPATH_PROGRAM', program: BALANCER_PROGRAM },
-    `the object has no program ${BALANCER_PROGRAM}; it has ${object.programs.map(({ name }) => name).join(', ') || 'none'}`,
-  );
-}
-
 /**
  * Have V8 compile wasm to optimised code at once: a packet that comes early must not pay for the warming up. Before any
  * module is made, the maps' included: workers get the code of one that was compiled here.
@@ -72,32 +51,6 @@ function programOf(object: ObjectSpec): Program {
 function optimiseWasm(): void {
   setFlagsFromString('--no-liftoff');
   setFlagsFromString('--no-wasm-lazy-compilation');
-}
-
-/** What a program came out as: the module for the workers, and what there is to say of it. */
-interface Compiled {
-  readonly module: WebAssembly.Module;
-  readonly status: Omit<ProgramStatus, 'runs' | 'runNs'>;
-}
-
-/** Check, prove and compile a program against the maps where they lie. */
-function compile({ object, spec }: Program, maps: readonly ArenaMapInfo[]): Compiled {
-  const start = performance.now();
-  const sized = object.maps.map((map, index) => ({ ...map, maxEntries: maps[index]!.maxEntries }));
-  const instructions = admitProgram(spec, object, { type: 'xdp', maps: sized });
-  const { wasm } = compileProgram(instructions, maps);
-  const module = new WebAssembly.Module(wasm);
-  const status = {
-    name: BALANCER_PROGRAM,
-    type: 'xdp',
-    engine: 'jit',
-    instructions: instructions.length,
-    codeBytes: wasm.length,
-    loadedAtMs: Date.now(),
-    loadUs: Math.round((performance.now() - start) * 1000),
-    maps: object.maps.map(({ name }) => name),
-  } as const;
-  return { module, status };
 }
 
 /** Bytes that the object's maps and the workers' connection tables take. */
@@ -118,6 +71,9 @@ export class Datapath {
   readonly #engine: AfPacketEngine;
   readonly #nextHops: NextHops;
   #program: Compiled['status'];
+  /** As it was read, before its options were set. */
+  #object: ObjectSpec;
+  #simulator: FlowSimulator | undefined;
 
   private constructor(
     host: ArenaMaps,
@@ -127,6 +83,7 @@ export class Datapath {
     object: ObjectSpec,
     program: Compiled['status'],
   ) {
+    this.#object = object;
     this.#host = host;
     this.#maps = maps;
     this.tables = tables;
@@ -168,7 +125,7 @@ export class Datapath {
     }
     const link = AfPacketEngine.findLink(options.interface);
     const object = options.object ? loadObject(options.object) : balancerObject();
-    const program = programOf(withOptions(object, optionsFor(link)));
+    const program = programOf(sizedObject(withLink(object, link)));
     optimiseWasm();
     const perWorker = Array.from({ length: workers }, (_, cpu) => connectionTableSpec(cpu, entries));
     const arena = Arena.create({
@@ -178,7 +135,7 @@ export class Datapath {
     });
     const host = new ArenaMaps(arena);
     const maps = createMaps(program.object, host);
-    const tables = new BalancerTables(maps);
+    const tables = new BalancerTables(maps, { host });
     tables.attachConnectionTables(host, workers, entries);
     const { module, status } = compile(program, infosOf(program.object, maps, host));
     const engine = await AfPacketEngine.start({
@@ -189,7 +146,7 @@ export class Datapath {
       recover: (cpu) => host.recover(cpu),
       log: options.log,
     });
-    return new Datapath(host, maps, tables, engine, program.object, status);
+    return new Datapath(host, maps, tables, engine, object, status);
   }
 
   /** The interface. */
@@ -232,11 +189,30 @@ export class Datapath {
    *   what loading and compiling throw; what runs goes on
    */
   async swapProgram(object: Uint8Array, validateOnly = false): Promise<void> {
-    const program = programOf(withOptions(loadObject(object), optionsFor(this.link)));
+    const loaded = loadObject(object);
+    const program = programOf(withLink(loaded, this.link));
     const { module, status } = compile(program, infosOf(program.object, this.#maps, this.#host));
     if (validateOnly) return;
     await this.#engine.swapProgram({ entry: module, targets: [] });
     this.#program = status;
+    this.#object = loaded;
+    this.#simulator = undefined;
+  }
+
+  /**
+   * What the balancer would do with a frame now, and why. Packets go on meanwhile, and nothing changes: the program that
+   * answers is built with the options `explain` and `simulate`, the first time that somebody asks.
+   * @throws PacketError for a frame that is too short or too long; OptionsError where the object that runs has no such
+   *   options
+   */
+  simulate(frame: Uint8Array): Simulation {
+    this.#simulator ??= this.#makeSimulator();
+    return this.#simulator.ask(frame);
+  }
+
+  #makeSimulator(): FlowSimulator {
+    const object = withOptions(withLink(this.#object, this.link), { explain: true, simulate: true });
+    return arenaSimulator(this.#host, this.#maps, object, this.#engine.workers().length);
   }
 
   /** Stop the workers, and give everything back. Idempotent. */
@@ -246,26 +222,10 @@ export class Datapath {
   }
 }
 
-/** What the object is told of the interface. */
-function optionsFor({ mtu }: DatapathLink): BalancerOptions {
+/** The object, told of the interface; one of a stranger's need not have the option. */
+function withLink(object: ObjectSpec, { mtu }: DatapathLink): ObjectSpec {
+  if (optionOf(object, 'maxFrameBytes') === undefined) return object;
   // Where the link has room for it, as much as leaves in one piece with the longest outer header.
-  return { maxFrameBytes: Math.max(STANDARD_FRAME_BYTES, ETHERNET_BYTES + mtu - OUTER_IPV6_BYTES) };
-}
-
-/**
- * The live map of each map that an object refers to, in its order. Its constants and variables are its own: they get
- * a map where the ones that are there hold other content.
- */
-function infosOf(object: ObjectSpec, maps: ReadonlyMap<string, ArenaMap>, host: ArenaMaps): ArenaMapInfo[] {
-  return object.maps.map((wanted) => {
-    const { name, keySize, valueSize, type, initial } = wanted;
-    const map = maps.get(name);
-    const { spec } = map ?? {};
-    if (initial !== undefined && !(spec?.initial && Buffer.from(spec.initial).equals(initial)))
-      return host.createMap(wanted).info;
-    if (map && spec && spec.keySize === keySize && spec.valueSize === valueSize && spec.type === type)
-      return map.info;
-    const reason = `the object's map ${name} (${type}, keys of ${keySize} and values of ${valueSize} bytes) is not one of those that are there`;
-    throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
-  });
+  const maxFrameBytes = Math.max(STANDARD_FRAME_BYTES, ETHERNET_BYTES + mtu - OUTER_IPV6_BYTES);
+  return withOptions(object, { maxFrameBytes });
 }

@@ -14,6 +14,18 @@ it('names an interface that does not exist', () => {
   }
 });
 
+it.each([
+  ['guePort', -1],
+  ['guePort', 65536],
+  ['guePort', 1.5],
+  ['serverId', 0],
+  ['serverId', 2 ** 32],
+])('refuses %s %d', (option, value) => {
+  expect(() => attachDecap({ interface: 'lo', addresses, mode: 'auto', [option]: value })).toThrow(
+    expect.objectContaining({ fault: { code: 'DECAP_OPTION', option, value } }),
+  );
+});
+
 describe.skipIf(missingRoot)(`decapsulation in the kernel (${missingRoot ?? 'root'})`, () => {
   const device = `dcp${process.pid % 100_000}`;
   const peer = `${device}p`;
@@ -35,11 +47,11 @@ describe.skipIf(missingRoot)(`decapsulation in the kernel (${missingRoot ?? 'roo
       const decap = attachDecap({ interface: device, addresses, mode });
       expect(decap.mode).toBe(mode);
       expect(xdp()).toBe(shown);
-      expect(decap.counters()).toEqual({ ipv4: 0n, ipv6: 0n });
+      expect(decap.counters()).toMatchObject({ ipv4: 0n, ipv6: 0n, total: 0n });
       decap.close();
       decap.close();
       expect(xdp()).toBeUndefined();
-      expect(decap.counters()).toEqual({ ipv4: 0n, ipv6: 0n });
+      expect(decap.counters()).toMatchObject({ ipv4: 0n, ipv6: 0n, total: 0n });
     });
   }
 
@@ -51,6 +63,18 @@ describe.skipIf(missingRoot)(`decapsulation in the kernel (${missingRoot ?? 'roo
     } finally {
       decap.close();
     }
+  });
+
+  it('loads with every option', () => {
+    const decap = attachDecap({
+      interface: device,
+      addresses,
+      mode: 'auto',
+      guePort: 0,
+      serverId: 0xffffffff,
+    });
+    expect(xdp()).toBe('xdp');
+    decap.close();
   });
 
   it('leaves nothing attached when an address cannot be noted', () => {

@@ -1,6 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { DECAP_PROGRAM, decapObject } from './balancer/object.js';
-import { DECAP_STATS, decode, encode, IP_ADDRESS, U32 } from './balancer/schema.js';
+import { type DecapStats, DecapTables } from './balancer/companions/decap.js';
+import { CompanionError } from './balancer/companions/maps.js';
+import {
+  COMPANION_PROGRAMS,
+  type DecapProgramOptions,
+  decapProgramObject,
+} from './balancer/companions/object.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { CodedError } from './errors.js';
 import { formatIp, type IpAddress } from './net/address.js';
@@ -21,13 +26,14 @@ export interface DecapOptions {
   readonly addresses: readonly IpAddress[];
   /** auto: native, and generic where the driver or its settings do not allow that. */
   readonly mode: XdpMode | 'auto';
+  /** UDP port of GUE; 0: IP in IP alone. 6080 unless given. */
+  readonly guePort?: number;
+  /** This host's id in the TCP option, from 1: packets with another host's id are counted. */
+  readonly serverId?: number;
 }
 
-/** Headers taken off, by the family of the outer header. */
-export interface DecapCounters {
-  readonly ipv4: bigint;
-  readonly ipv6: bigint;
-}
+/** What was taken off, checked and dropped. */
+export type DecapCounters = DecapStats;
 
 /** Decapsulation that runs in the kernel; it ends with `close`, or with the process. */
 export interface Decap {
@@ -39,6 +45,7 @@ export interface Decap {
 
 export type DecapFault =
   | { readonly code: 'DECAP_INTERFACE'; readonly interface: string }
+  | { readonly code: 'DECAP_OPTION'; readonly option: string; readonly value: number }
   | { readonly code: 'DECAP_ADDRESS'; readonly address: string; readonly errno: number };
 
 export class DecapError extends CodedError<DecapFault> {}
@@ -69,24 +76,34 @@ function attach(program: KernelProgram, ifindex: number, mode: DecapOptions['mod
   }
 }
 
-function addAddress(map: KernelMap, address: IpAddress): void {
-  const errno = map.update(encode(IP_ADDRESS, { address: address.bytes }), encode(U32, { value: 0 }));
-  if (errno === 0) return;
-  throw new DecapError(
-    { code: 'DECAP_ADDRESS', address: formatIp(address), errno: -errno },
-    `address ${formatIp(address)} could not be noted: errno ${-errno}`,
-  );
+function addAddress(tables: DecapTables, address: IpAddress): void {
+  try {
+    tables.putDestination(address);
+  } catch (cause) {
+    if (!(cause instanceof CompanionError) || cause.fault.code !== 'COMPANION_WRITE') throw cause;
+    const { errno } = cause.fault;
+    throw new DecapError(
+      { code: 'DECAP_ADDRESS', address: formatIp(address), errno },
+      `address ${formatIp(address)} could not be noted: errno ${errno}`,
+      { cause },
+    );
+  }
 }
 
-function readCounters(map: KernelMap): DecapCounters {
-  const copies = map.lookup(encode(U32, { value: 0 })) ?? new Uint8Array(0);
-  let [ipv4, ipv6] = [0n, 0n];
-  for (let at = 0; at + DECAP_STATS.sizeBytes <= copies.length; at += DECAP_STATS.sizeBytes) {
-    const one = decode(DECAP_STATS, copies, at);
-    ipv4 += one.outer_ipv4;
-    ipv6 += one.outer_ipv6;
+function programOptions({ guePort, serverId }: DecapOptions): DecapProgramOptions {
+  if (guePort !== undefined && !(Number.isInteger(guePort) && guePort >= 0 && guePort <= 65535)) {
+    throw new DecapError(
+      { code: 'DECAP_OPTION', option: 'guePort', value: guePort },
+      `guePort ${guePort} is not a whole number from 0 to 65535`,
+    );
   }
-  return { ipv4, ipv6 };
+  if (serverId !== undefined && !(Number.isInteger(serverId) && serverId >= 1 && serverId < 2 ** 32)) {
+    throw new DecapError(
+      { code: 'DECAP_OPTION', option: 'serverId', value: serverId },
+      `serverId ${serverId} is not a whole number from 1 to 4294967295`,
+    );
+  }
+  return { checkServerId: serverId !== undefined, ...(guePort === undefined ? {} : { guePort }) };
 }
 
 /**
@@ -94,12 +111,13 @@ function readCounters(map: KernelMap): DecapCounters {
  * header off packets for `addresses`. Needs CAP_BPF and CAP_NET_ADMIN.
  * @throws DecapError, BpfError; nothing is left attached then
  */
-export function attachDecap({ interface: name, addresses, mode }: DecapOptions): Decap {
+export function attachDecap(options: DecapOptions): Decap {
+  const { interface: name, addresses, mode, serverId } = options;
   const ifindex = interfaceIndex(name);
-  const object = decapObject();
-  const spec = object.programs.find((program) => program.name === DECAP_PROGRAM);
+  const object = decapProgramObject(programOptions(options));
+  const spec = object.programs.find((program) => program.name === COMPANION_PROGRAMS.decap);
+  if (spec === undefined) throw new Error(`the decap object lacks ${COMPANION_PROGRAMS.decap}`);
   const maps = createMaps<KernelMap>(object, new KernelMaps());
-  const [destinations, counters] = [maps.get('decap_dst'), maps.get('decap_counters')];
   let program: KernelProgram | undefined;
   let link: XdpLink | undefined;
   const close = () => {
@@ -108,18 +126,18 @@ export function attachDecap({ interface: name, addresses, mode }: DecapOptions):
     for (const map of maps.values()) map.close();
   };
   try {
-    if (!spec || !destinations || !counters)
-      throw new Error(`the decap object lacks ${DECAP_PROGRAM} or its maps`);
-    for (const address of addresses) addAddress(destinations, address);
-    program = loadKernelProgram(spec, [...maps.values()], object.license);
+    const tables = new DecapTables(maps);
+    for (const address of addresses) addAddress(tables, address);
+    if (serverId !== undefined) tables.setServerId(serverId);
+    program = loadKernelProgram(spec, [...maps.values()], object.license, object.btf);
     const [attached, attachedMode] = attach(program, ifindex, mode);
     link = attached;
-    let last: DecapCounters = { ipv4: 0n, ipv6: 0n };
+    let last = tables.stats();
     let isOpen = true;
     return {
       mode: attachedMode,
       counters: () => {
-        if (isOpen) last = readCounters(counters);
+        if (isOpen) last = tables.stats();
         return last;
       },
       close: () => {

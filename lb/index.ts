@@ -1,23 +1,72 @@
 /** The datapath's only door: what the control plane may use of it. */
 
-export { MAX_REALS, MAX_VIPS, RING_SIZE, VIP_FLAGS } from './balancer/schema.js';
 export {
-  COUNTER_NAMES,
-  type CounterName,
-  type CounterValue,
+  type CompanionConfig,
+  companionCounters,
+  companionProgram,
+  companionSections,
+  configureCompanion,
+  withCompanionOptions,
+} from './balancer/companions/config.js';
+export { type DecapStats, DecapTables } from './balancer/companions/decap.js';
+export {
+  type HealthcheckEnd,
+  type HealthcheckKey,
+  type HealthcheckSide,
+  type HealthcheckStats,
+  HealthcheckTables,
+} from './balancer/companions/healthcheck.js';
+export { CompanionError } from './balancer/companions/maps.js';
+export { COMPANION_PROGRAMS } from './balancer/companions/object.js';
+export { type Decision, type DecisionMark, readDecision } from './balancer/decisions.js';
+export { decodeEvent, EventReader, EventsError, type PacketEvent } from './balancer/events.js';
+export { type BalancerOptions, type OptionName, OptionsError } from './balancer/options.js';
+export {
   DROP_REASONS,
   type DropReason,
+  PASS_REASONS,
+  type PassReason,
+  REASON_NAMES,
+  REASONS,
+  type Reason,
+  type ReasonKind,
+} from './balancer/reasons.js';
+export {
+  MAX_REALS,
+  MAX_VIPS,
+  REAL_FLAGS,
+  RING_SIZE,
+  type TableName,
+  VIP_FLAGS,
+  type VipFlagName,
+} from './balancer/schema.js';
+export type { MapSizes, SizableMap } from './balancer/sizes.js';
+export {
+  COUNTER_NAMES,
+  COUNTERS,
+  type CounterName,
+  type CounterValue,
+  type FrameStats,
   type PacketStats,
+  type QuicStats,
+  type ServerIdStats,
+  type StableRoutingStats,
+  type TcpServerIdStats,
 } from './balancer/stats.js';
 export {
   BalancerTables,
+  type Flow,
   formatVip,
+  type Occupancy,
+  type Prefix,
   TablesError,
+  type TablesOptions,
   VIP_PROTOCOLS,
   type VipKey,
   type VipProtocol,
   type VipRow,
 } from './balancer/tables.js';
+export type { MapHost } from './bpf/maps/map.js';
 export { VerifyError, type VerifyErrorFault } from './bpf/verifier/admit.js';
 export { Datapath, DatapathError, type DatapathLink, type DatapathOptions, MAX_WORKERS } from './datapath.js';
 export {
@@ -28,6 +77,8 @@ export {
   type DecapOptions,
 } from './decap.js';
 export { HostStackError } from './engine/host-stack.js';
+export { REPLAY_ENGINES, type ReplayEngineName, ReplayError } from './engine/replay-engine.js';
+export { workerOf } from './engine/replay-spread.js';
 export { assert, assertNever, CodedError, type Fault } from './errors.js';
 export {
   BpfInspector,
@@ -55,11 +106,38 @@ export {
 } from './net/address.js';
 export {
   type CapturedFrame,
+  CaptureParser,
+  type CaptureWriter,
+  type FrameToWrite,
   LINKTYPE_ETHERNET,
   PcapError,
+  PcapngWriter,
+  PcapWriter,
   readCapture,
+  writePcap,
   writePcapng,
 } from './net/pcap.js';
+export {
+  isBalancerObject,
+  optimiseReplay,
+  type PacketFate,
+  type PacketOutcome,
+  PacketReplay,
+  type PacketReplayOptions,
+  type PacketRun,
+  replayObject,
+  simulatorOf,
+} from './replay.js';
+export type { CounterGroup } from './replay-counters.js';
+export { FlowSimulator, type Simulation } from './simulate.js';
+export {
+  type AskedFlow,
+  FlowTextError,
+  flowFrame,
+  formatFlow,
+  outerHeader,
+  parseFlow,
+} from './simulate-flow.js';
 export type { NextHop } from './sys/netlink.js';
 export { WORKER_COUNTER_NAMES, type WorkerCounter } from './worker/counters.js';
 export type { PoolLog, WorkerStatus } from './worker/pool.js';

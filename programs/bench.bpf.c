@@ -36,11 +36,7 @@ int bench_ingress(struct xdp_md *ctx)
 		control->runs += 1;
 		ip->src = control->runs;
 	}
-	kept.dst_0_3 = ethernet->dst_0_3;
-	kept.dst_4_5 = ethernet->dst_4_5;
-	kept.src_0_1 = ethernet->src_0_1;
-	kept.src_2_5 = ethernet->src_2_5;
-	kept.type = ethernet->type;
+	kept = *ethernet;
 
 	verdict = balancer_ingress(ctx);
 	if (verdict != XDP_TX)
@@ -59,10 +55,7 @@ int bench_ingress(struct xdp_md *ctx)
 	ethernet = data;
 	if (data + ETHERNET_BYTES > data_end)
 		return XDP_ABORTED;
-	ethernet->dst_0_3 = kept.dst_0_3;
-	ethernet->dst_4_5 = kept.dst_4_5;
-	ethernet->src_0_1 = kept.src_0_1;
-	ethernet->src_2_5 = kept.src_2_5;
+	put_macs(ethernet, &kept);
 	ethernet->type = kept.type;
 	return verdict;
 }

@@ -7,7 +7,8 @@ import { expect, it } from 'vitest';
 import { loadObject } from '../lb/bpf/object/load.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const OBJECTS = ['balancer.bpf.o', 'decap.bpf.o', 'bench.bpf.o'];
+const PROGRAMS = ['balancer', 'decap', 'healthcheck', 'root', 'srcmatch', 'bench'];
+const OBJECTS = PROGRAMS.map((name) => `${name}.bpf.o`);
 const missing = ['make', 'clang-19', 'llvm-strip-19'].filter(
   (tool) => spawnSync(tool, ['--version']).status !== 0,
 );
@@ -17,7 +18,7 @@ it.skipIf(missing.length > 0)(
   () => {
     const folder = mkdtempSync(join(tmpdir(), 'waggle-programs-'));
     try {
-      for (const part of ['balancer.bpf.c', 'decap.bpf.c', 'bench.bpf.c', 'include', 'Makefile']) {
+      for (const part of [...PROGRAMS.map((name) => `${name}.bpf.c`), 'include', 'Makefile']) {
         cpSync(join(HERE, part), join(folder, part), { recursive: true });
       }
       execFileSync('make', ['-s', '-C', folder], { stdio: 'pipe' });

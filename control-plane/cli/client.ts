@@ -6,6 +6,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { BpfServiceClient } from '../grpc/generated/waggle/v1/BpfService.js';
+import type { DiagnosticsServiceClient } from '../grpc/generated/waggle/v1/DiagnosticsService.js';
 import type { NodeServiceClient } from '../grpc/generated/waggle/v1/NodeService.js';
 import type { PoolServiceClient } from '../grpc/generated/waggle/v1/PoolService.js';
 import type { StatsServiceClient } from '../grpc/generated/waggle/v1/StatsService.js';
@@ -22,6 +23,7 @@ export class Client {
   readonly pools: PoolServiceClient;
   readonly stats: StatsServiceClient;
   readonly nodes: NodeServiceClient;
+  readonly diagnostics: DiagnosticsServiceClient;
   readonly bpf: BpfServiceClient;
   readonly #server: string;
 
@@ -34,6 +36,7 @@ export class Client {
     this.pools = new v1.PoolService(server, plaintext);
     this.stats = new v1.StatsService(server, plaintext);
     this.nodes = new v1.NodeService(server, plaintext);
+    this.diagnostics = new v1.DiagnosticsService(server, plaintext);
     this.bpf = new v1.BpfService(server, plaintext);
   }
 
@@ -55,7 +58,8 @@ export class Client {
   }
 
   close(): void {
-    for (const client of [this.vips, this.pools, this.stats, this.nodes, this.bpf]) client.close();
+    const all = [this.vips, this.pools, this.stats, this.nodes, this.diagnostics, this.bpf];
+    for (const client of all) client.close();
   }
 
   #fault(error: ServiceError): CliError {

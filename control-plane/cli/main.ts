@@ -9,9 +9,11 @@ import { addDrain } from './drain.js';
 import { CliError, EXIT, oneLine } from './faults.js';
 import { OUTPUTS } from './format.js';
 import { addGet } from './get.js';
+import { addReplay } from './replay.js';
 import { checkRequired, pathOf } from './required.js';
 import { addRestart } from './restart.js';
 import { addSet } from './set.js';
+import { addSimulate } from './simulate.js';
 import { addStatus } from './status.js';
 import { addUp, DEFAULT_LISTEN } from './up.js';
 
@@ -53,6 +55,8 @@ function createProgram(): Command {
     addDrain,
     addRestart,
     addDecap,
+    addReplay,
+    addSimulate,
     addBpf,
   ])
     add(program);

@@ -3,7 +3,10 @@ import type { NextHopStatus } from '../neighbours.js';
 import type { Log, Reconciler } from '../reconcile/reconciler.js';
 
 /** What of the datapath the API shows and moves. */
-export type ApiDatapath = Pick<Datapath, 'link' | 'workers' | 'restartWorker' | 'swapProgram'> & {
+export type ApiDatapath = Pick<
+  Datapath,
+  'link' | 'workers' | 'restartWorker' | 'swapProgram' | 'simulate'
+> & {
   readonly tables: BalancerTables;
   readonly inspector: BpfInspector;
 };

@@ -67,6 +67,7 @@ describe('reflection', () => {
     const { listServicesResponse } = await reflect({ listServices: '*' });
     expect(listServicesResponse?.service.map(({ name }) => name).sort()).toEqual([
       'waggle.v1.BpfService',
+      'waggle.v1.DiagnosticsService',
       'waggle.v1.NodeService',
       'waggle.v1.PoolService',
       'waggle.v1.StatsService',

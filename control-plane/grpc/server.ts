@@ -2,6 +2,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { bpfHandlers } from './bpf.js';
 import type { ApiContext } from './context.js';
+import { diagnosticsHandlers } from './diagnostics.js';
 import { formatListen, isLocal, type ListenAddress, listenError, restrictSocket } from './listen.js';
 import { nodeHandlers } from './node.js';
 import { poolHandlers } from './pools.js';
@@ -39,6 +40,7 @@ export class ApiServer {
     server.addService(v1.PoolService.service, poolHandlers(context, around));
     server.addService(v1.StatsService.service, statsHandlers(context, around));
     server.addService(v1.NodeService.service, nodeHandlers(context, around));
+    server.addService(v1.DiagnosticsService.service, diagnosticsHandlers(context, around));
     server.addService(v1.BpfService.service, bpfHandlers(context, around));
     new ReflectionService(loadDescriptors()).addToServer(server);
     const port = await new Promise<number>((resolve, reject) => {

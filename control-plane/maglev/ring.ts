@@ -1,6 +1,8 @@
 import { CodedError } from '../../lb/index.js';
+import type { RingAlgorithm } from '../state/model.js';
 import { hashAddress, permutationOf, RING_SIZE } from './hash.js';
 
+export type { RingAlgorithm } from '../state/model.js';
 export { RING_SIZE } from './hash.js';
 
 /** A backend as the ring sees it. */
@@ -12,13 +14,6 @@ export interface RingReal {
   /** Whole, at least 0; 0 takes no slot. */
   readonly weight: number;
 }
-
-/**
- * How weights are spread. `v2`: backends take turns in proportion to their weights. `v1`: each takes its
- * weight in slots in the first round and one slot in each later round, so that weights much smaller than the
- * ring hardly count; for fleets that run it.
- */
-export type RingAlgorithm = 'v1' | 'v2';
 
 export type RingFault =
   | { readonly code: 'RING_INDEX'; readonly index: number }

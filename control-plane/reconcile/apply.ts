@@ -1,13 +1,46 @@
-import { assertNever, type BalancerTables, MAX_REALS, RING_SIZE } from '../../lb/index.js';
+import {
+  assertNever,
+  type BalancerTables,
+  MAX_REALS,
+  type Mac,
+  parseIp,
+  parseMac,
+  REAL_FLAGS,
+  RING_SIZE,
+} from '../../lb/index.js';
 import { buildRing } from '../maglev/ring.js';
+import type { RingAlgorithm } from '../state/model.js';
 import type { RingMember } from './image.js';
 import type { MapWrite } from './plan.js';
 
 /** The part of the balancer's tables that is written here. */
 export type WritableTables = Pick<
   BalancerTables,
-  'putReal' | 'putNextHop' | 'clearReal' | 'putRing' | 'putVipRing' | 'putVip' | 'deleteVip'
+  | 'setRouterMac'
+  | 'setOwnAddress'
+  | 'putReal'
+  | 'putNextHop'
+  | 'clearReal'
+  | 'putRing'
+  | 'putVipRing'
+  | 'putVip'
+  | 'deleteVip'
+  | 'putServerId'
+  | 'deleteServerId'
+  | 'putSourceRoute'
+  | 'deleteSourceRoute'
+  | 'putDownReal'
+  | 'deleteDownReal'
+  | 'putGlobalFlow'
+  | 'deleteGlobalFlow'
+  | 'putDecapDestination'
+  | 'deleteDecapDestination'
+  | 'watchMisses'
 >;
+
+/** What the tables hold where there is none. */
+const NO_MAC: Mac = parseMac('00:00:00:00:00:00');
+const NO_ADDRESS = { 4: parseIp('0.0.0.0'), 6: parseIp('::') } as const;
 
 const EMPTY_RING = new Uint32Array(RING_SIZE);
 
@@ -46,26 +79,65 @@ export class TableWriter {
   #run(write: MapWrite): void {
     const tables = this.#tables;
     switch (write.kind) {
+      case 'router-mac':
+        tables.setRouterMac(write.mac ?? NO_MAC);
+        break;
+      case 'own-address':
+        tables.setOwnAddress(write.address ?? NO_ADDRESS[write.family]);
+        break;
       case 'real':
-        tables.putReal(write.index, write.address);
+        tables.putReal(write.index, write.address, write.isLocal ? REAL_FLAGS.LOCAL : 0);
         break;
       case 'next-hop':
         tables.putNextHop(write.index, write.mac);
         break;
       case 'ring':
-        this.#putRing(write.ring, write.members);
+        this.#putRing(write.ring, write.members, write.algorithm);
+        break;
+      case 'server-id':
+        tables.putServerId(write.id, write.real);
+        break;
+      case 'source-route':
+        tables.putSourceRoute(write.prefix, write.real);
+        break;
+      case 'down-real':
+        tables.putDownReal(write.vip, write.real);
+        break;
+      case 'global-flow':
+        tables.putGlobalFlow(write.flow, write.real);
         break;
       case 'vip-ring':
         tables.putVipRing(write.vip, write.ring);
         break;
       case 'vip':
-        tables.putVip(write.key, { flags: 0, number: write.number });
+        tables.putVip(write.key, { flags: write.flags, number: write.number });
+        break;
+      case 'watch':
+        tables.watchMisses(write.vip);
+        break;
+      case 'decap':
+        tables.putDecapDestination(write.address, { egress: write.egress });
+        break;
+      case 'delete-decap':
+        tables.deleteDecapDestination(write.address);
         break;
       case 'delete-vip':
         tables.deleteVip(write.key);
         break;
+      case 'delete-global-flow':
+        tables.deleteGlobalFlow(write.flow);
+        break;
+      case 'delete-down-real':
+        tables.deleteDownReal(write.vip, write.real);
+        break;
+      case 'delete-source-route':
+        tables.deleteSourceRoute(write.prefix);
+        break;
+      case 'delete-server-id':
+        tables.deleteServerId(write.id);
+        break;
       case 'clear-ring':
-        this.#putRing(write.ring, []);
+        this.#putRing(write.ring, [], 'v2');
         break;
       case 'clear-real':
         tables.clearReal(write.index);
@@ -75,9 +147,10 @@ export class TableWriter {
     }
   }
 
-  #putRing(ring: number, members: readonly RingMember[]): void {
+  #putRing(ring: number, members: readonly RingMember[], algorithm: RingAlgorithm): void {
     const slots = buildRing(
       members.map(({ index, address, weight }) => ({ index, address: address.bytes, weight })),
+      algorithm,
     );
     const written = this.#rings.get(ring);
     const previous = written === 'unknown' ? undefined : (written?.slots ?? EMPTY_RING);

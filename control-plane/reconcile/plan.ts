@@ -1,14 +1,46 @@
-import { type IpAddress, type Mac, sameIp, type VipKey } from '../../lb/index.js';
-import type { RingMember, TableImage } from './image.js';
+import {
+  type Flow,
+  formatVip,
+  type IpAddress,
+  type Mac,
+  type Prefix,
+  sameIp,
+  type VipKey,
+} from '../../lb/index.js';
+import type { RingAlgorithm } from '../state/model.js';
+import type { RingImage, RingMember, TableImage } from './image.js';
 
 /** One step of a plan. Each is idempotent: running it twice is running it once. */
 export type MapWrite =
-  | { readonly kind: 'real'; readonly index: number; readonly address: IpAddress }
+  | { readonly kind: 'router-mac'; readonly mac: Mac | undefined }
+  | { readonly kind: 'own-address'; readonly family: 4 | 6; readonly address: IpAddress | undefined }
+  | {
+      readonly kind: 'real';
+      readonly index: number;
+      readonly address: IpAddress;
+      readonly isLocal: boolean;
+    }
   | { readonly kind: 'next-hop'; readonly index: number; readonly mac: Mac | undefined }
-  | { readonly kind: 'ring'; readonly ring: number; readonly members: readonly RingMember[] }
+  | {
+      readonly kind: 'ring';
+      readonly ring: number;
+      readonly members: readonly RingMember[];
+      readonly algorithm: RingAlgorithm;
+    }
+  | { readonly kind: 'server-id'; readonly id: number; readonly real: number }
+  | { readonly kind: 'source-route'; readonly prefix: Prefix; readonly real: number }
+  | { readonly kind: 'down-real'; readonly vip: VipKey; readonly real: number }
+  | { readonly kind: 'global-flow'; readonly flow: Flow; readonly real: number }
   | { readonly kind: 'vip-ring'; readonly vip: number; readonly ring: number }
-  | { readonly kind: 'vip'; readonly key: VipKey; readonly number: number }
+  | { readonly kind: 'vip'; readonly key: VipKey; readonly number: number; readonly flags: number }
+  | { readonly kind: 'watch'; readonly vip: VipKey | undefined }
+  | { readonly kind: 'decap'; readonly address: IpAddress; readonly egress: boolean }
+  | { readonly kind: 'delete-decap'; readonly address: IpAddress }
   | { readonly kind: 'delete-vip'; readonly key: VipKey; readonly number: number }
+  | { readonly kind: 'delete-global-flow'; readonly flow: Flow }
+  | { readonly kind: 'delete-down-real'; readonly vip: VipKey; readonly real: number }
+  | { readonly kind: 'delete-source-route'; readonly prefix: Prefix }
+  | { readonly kind: 'delete-server-id'; readonly id: number }
   | { readonly kind: 'clear-ring'; readonly ring: number }
   | { readonly kind: 'clear-real'; readonly index: number };
 
@@ -23,51 +55,188 @@ const sameMembers = (a: readonly RingMember[], b: readonly RingMember[]) =>
     );
   });
 
+/** Algorithms differ only where there is something to spread. */
+const sameRing = (a: RingImage, b: RingImage) =>
+  sameMembers(a.members, b.members) && (a.algorithm === b.algorithm || a.members.length === 0);
+
+/** Entries of a table that are to be written: new ones, and those that are not `same` as before. */
+function changed<K, V, W>(
+  written: ReadonlyMap<K, V>,
+  wanted: ReadonlyMap<K, V>,
+  same: (a: V, b: V, key: K) => boolean,
+  write: (key: K, value: V) => W,
+): W[] {
+  return [...wanted].flatMap(([key, value]) => {
+    const old = written.get(key);
+    return old !== undefined && same(old, value, key) ? [] : [write(key, value)];
+  });
+}
+
+/** Entries that are not wanted any more. */
+function gone<K, V, W>(
+  written: ReadonlyMap<K, V>,
+  wanted: ReadonlyMap<K, V>,
+  write: (key: K, value: V) => W,
+): W[] {
+  return [...written].filter(([key]) => !wanted.has(key)).map(([key, value]) => write(key, value));
+}
+
+function nodeWrites(written: TableImage, wanted: TableImage): MapWrite[] {
+  const families = ([4, 6] as const).filter((family) => {
+    const [old, now] = [written.ownAddresses.get(family), wanted.ownAddresses.get(family)];
+    return old !== now && (old === undefined || now === undefined || !sameIp(old, now));
+  });
+  return [
+    ...(sameMac(written.routerMac, wanted.routerMac)
+      ? []
+      : [{ kind: 'router-mac', mac: wanted.routerMac } as const]),
+    ...families.map(
+      (family) => ({ kind: 'own-address', family, address: wanted.ownAddresses.get(family) }) as const,
+    ),
+  ];
+}
+
 function realWrites(written: TableImage, wanted: TableImage): MapWrite[] {
-  return [...wanted.reals].flatMap(([index, { address, mac }]): MapWrite[] => {
+  return [...wanted.reals].flatMap(([index, { address, mac, isLocal }]): MapWrite[] => {
     const old = written.reals.get(index);
     const isSame = old !== undefined && sameIp(old.address, address);
     return [
       // The next hop first: once the row is there, packets use both.
       ...(isSame && sameMac(old.mac, mac) ? [] : [{ kind: 'next-hop', index, mac } as const]),
-      ...(isSame ? [] : [{ kind: 'real', index, address } as const]),
+      ...(isSame && old.isLocal === isLocal ? [] : [{ kind: 'real', index, address, isLocal } as const]),
     ];
   });
 }
 
 function ringWrites(written: TableImage, wanted: TableImage): MapWrite[] {
-  return [...wanted.rings].flatMap(([ring, members]): MapWrite[] => {
-    const old = written.rings.get(ring) ?? [];
-    return sameMembers(old, members) ? [] : [{ kind: 'ring', ring, members }];
+  return [...wanted.rings].flatMap(([ring, { members, algorithm }]): MapWrite[] => {
+    const old = written.rings.get(ring) ?? { members: [], algorithm };
+    return sameRing(old, { members, algorithm }) ? [] : [{ kind: 'ring', ring, members, algorithm }];
   });
 }
 
+/** What sends packets past the rings. @param goneVips VIPs that are taken out, and their down backends with them */
+function routeWrites(written: TableImage, wanted: TableImage, goneVips: ReadonlySet<string>): MapWrite[] {
+  return [
+    ...changed(
+      written.serverIds,
+      wanted.serverIds,
+      Object.is,
+      (id, real): MapWrite => ({
+        kind: 'server-id',
+        id,
+        real,
+      }),
+    ),
+    ...changed(
+      written.sourceRoutes,
+      wanted.sourceRoutes,
+      sameReal,
+      (_, route): MapWrite => ({
+        kind: 'source-route',
+        ...route,
+      }),
+    ),
+    ...changed(
+      written.downReals,
+      wanted.downReals,
+      (_, { vip }) => !goneVips.has(formatVip(vip)),
+      (_, down): MapWrite => ({ kind: 'down-real', ...down }),
+    ),
+    ...changed(
+      written.globalFlows,
+      wanted.globalFlows,
+      sameReal,
+      (_, entry): MapWrite => ({
+        kind: 'global-flow',
+        ...entry,
+      }),
+    ),
+  ];
+}
+
+const sameReal = (a: { readonly real: number }, b: { readonly real: number }) => a.real === b.real;
+
+function goneRoutes(written: TableImage, wanted: TableImage): MapWrite[] {
+  return [
+    ...gone(
+      written.globalFlows,
+      wanted.globalFlows,
+      (_, { flow }): MapWrite => ({
+        kind: 'delete-global-flow',
+        flow,
+      }),
+    ),
+    ...gone(
+      written.downReals,
+      wanted.downReals,
+      (_, down): MapWrite => ({
+        kind: 'delete-down-real',
+        ...down,
+      }),
+    ),
+    ...gone(
+      written.sourceRoutes,
+      wanted.sourceRoutes,
+      (_, { prefix }): MapWrite => ({
+        kind: 'delete-source-route',
+        prefix,
+      }),
+    ),
+    ...gone(written.serverIds, wanted.serverIds, (id): MapWrite => ({ kind: 'delete-server-id', id })),
+  ];
+}
+
 function vipWrites(written: TableImage, wanted: TableImage): MapWrite[] {
-  return [...wanted.vips].flatMap(([name, { key, number, ring }]): MapWrite[] => {
+  return [...wanted.vips].flatMap(([name, { key, number, ring, flags }]): MapWrite[] => {
     const old = written.vips.get(name);
-    const isNew = old === undefined || old.number !== number;
+    const isNew = old === undefined || old.number !== number || formatVip(old.key) !== formatVip(key);
     return [
       ...(isNew || old.ring !== ring ? [{ kind: 'vip-ring', vip: number, ring } as const] : []),
-      ...(isNew ? [{ kind: 'vip', key, number } as const] : []),
+      ...(isNew || old.flags !== flags ? [{ kind: 'vip', key, number, flags } as const] : []),
     ];
   });
 }
 
+function watchWrites(written: TableImage, wanted: TableImage): MapWrite[] {
+  const [old, now] = [written.watched, wanted.watched].map((vip) => vip && formatVip(vip));
+  return old === now ? [] : [{ kind: 'watch', vip: wanted.watched }];
+}
+
 /**
  * The writes that lead from what is written to what is wanted, in an order in which every packet between two of
- * them finds what it needs: backend rows, rings, VIPs; and the other way round for what goes. VIPs that go do so
- * first, so that a number or a ring that is given on is out of use when it is written.
+ * them finds what it needs: backend rows, rings and routes, VIPs, tunnels; and the other way round for what goes.
+ * Tunnels and VIPs that go do so first, so that a number or a ring that is given on is out of use when it is written.
  */
 export function plan(written: TableImage, wanted: TableImage): MapWrite[] {
-  const goneVips = [...written.vips].filter(([name, { number }]) => wanted.vips.get(name)?.number !== number);
-  const goneRings = [...written.rings.keys()].filter((ring) => !wanted.rings.has(ring));
-  const goneReals = [...written.reals.keys()].filter((index) => !wanted.reals.has(index));
+  const goneVips = [...written.vips].filter(([name, { number, key }]) => {
+    const now = wanted.vips.get(name);
+    return now === undefined || now.number !== number || formatVip(now.key) !== formatVip(key);
+  });
   return [
+    ...gone(
+      written.decapDestinations,
+      wanted.decapDestinations,
+      (_, { address }): MapWrite => ({
+        kind: 'delete-decap',
+        address,
+      }),
+    ),
     ...goneVips.map(([, { key, number }]) => ({ kind: 'delete-vip', key, number }) as const),
+    ...nodeWrites(written, wanted),
     ...realWrites(written, wanted),
     ...ringWrites(written, wanted),
+    ...routeWrites(written, wanted, new Set(goneVips.map(([, { key }]) => formatVip(key)))),
     ...vipWrites(written, wanted),
-    ...goneRings.map((ring) => ({ kind: 'clear-ring', ring }) as const),
-    ...goneReals.map((index) => ({ kind: 'clear-real', index }) as const),
+    ...watchWrites(written, wanted),
+    ...changed(
+      written.decapDestinations,
+      wanted.decapDestinations,
+      (a, b) => a.egress === b.egress,
+      (_, destination): MapWrite => ({ kind: 'decap', ...destination }),
+    ),
+    ...goneRoutes(written, wanted),
+    ...gone(written.rings, wanted.rings, (ring): MapWrite => ({ kind: 'clear-ring', ring })),
+    ...gone(written.reals, wanted.reals, (index): MapWrite => ({ kind: 'clear-real', index })),
   ];
 }

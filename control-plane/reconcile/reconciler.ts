@@ -11,11 +11,17 @@ import {
 import { MAX_ADDRESS_COUNT } from '../state/backends.js';
 import type { Change } from '../state/changes.js';
 import { Numbers, RealIndices } from '../state/ids.js';
-import { type Backend, backendAddresses, backendName, type DesiredState } from '../state/model.js';
+import {
+  type Backend,
+  backendAddresses,
+  backendName,
+  type DesiredState,
+  ringsInUse,
+} from '../state/model.js';
 import type { Store } from '../state/store.js';
 import { TableWriter } from './apply.js';
 import { FlowCensus } from './census.js';
-import { EMPTY_IMAGE, imageOf, poolsInUse, type TableImage } from './image.js';
+import { EMPTY_IMAGE, imageOf, type TableImage } from './image.js';
 import { plan } from './plan.js';
 
 export type ReconcileFault =
@@ -216,7 +222,7 @@ export class Reconciler {
   #imageOf(state: DesiredState): TableImage {
     return imageOf(state, {
       real: (key) => this.#reals.acquire(key, () => this.flows.fresh()),
-      ring: (pool) => this.#rings.acquire(pool),
+      ring: (key) => this.#rings.acquire(key),
       vip: (name) => this.#vips.acquire(name),
       mac: (key) => this.#nextHops.mac(key),
     });
@@ -234,7 +240,7 @@ export class Reconciler {
   /** Give back what a state does not use. */
   #retain(state: DesiredState): void {
     this.#reals.retain(new Set(backendAddresses(state).keys()));
-    this.#rings.retain(poolsInUse(state));
+    this.#rings.retain(new Set(ringsInUse(state).keys()));
     this.#vips.retain(new Set(state.vips.keys()));
   }
 }

@@ -65,6 +65,9 @@ export function createBackend(state: DesiredState, change: CreateBackend, stamp:
     addressKey: formatIp(address),
     weight: change.weight,
     drainStartMs: undefined,
+    mac: undefined,
+    isLocal: false,
+    isDown: false,
     ...firstVersion(stamp),
   };
   return { ...state, revision: stamp.revision, backends: withEntry(state.backends, name, backend) };

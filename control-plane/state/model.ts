@@ -1,4 +1,11 @@
-import type { IpAddress, VipKey } from '../../lb/index.js';
+import { type Flow, formatIp, type IpAddress, type Mac, type Prefix, type VipKey } from '../../lb/index.js';
+
+/**
+ * How weights are spread. `v2`: backends take turns in proportion to their weights. `v1`: each takes its
+ * weight in slots in the first round and one slot in each later round, so that weights much smaller than the
+ * ring hardly count; for fleets that run it.
+ */
+export type RingAlgorithm = 'v1' | 'v2';
 
 /** What every resource carries: when it changed, in which revision, and its version. */
 export interface Version {
@@ -18,11 +25,18 @@ export interface Vip extends Version {
   readonly key: VipKey;
   /** Name of the pool. */
   readonly pool: string;
+  /** Bits of VIP_FLAGS. */
+  readonly flags: number;
+  /** undefined: that of the pool. */
+  readonly ringAlgorithm: RingAlgorithm | undefined;
+  /** Backends that its UDP flows leave, of any pool or none. */
+  readonly downBackends: readonly IpAddress[];
 }
 
 export interface Pool extends Version {
   readonly name: string;
   readonly displayName: string;
+  readonly ringAlgorithm: RingAlgorithm;
 }
 
 /** A real server. `address` never changes. */
@@ -37,6 +51,47 @@ export interface Backend extends Version {
   readonly weight: number;
   /** When draining began, milliseconds since 1970; undefined while in service. */
   readonly drainStartMs: number | undefined;
+  /** Of its next hop, where the operator gave it; backends with the same address have the same. */
+  readonly mac: Mac | undefined;
+  /** It is this host. Backends with the same address agree. */
+  readonly isLocal: boolean;
+  /** Takes no flows, and UDP flows leave it. */
+  readonly isDown: boolean;
+}
+
+/** Packets with a server id go to a backend. */
+export interface ServerId {
+  readonly id: number;
+  readonly backend: IpAddress;
+}
+
+/** New flows of clients in a prefix go to a backend. */
+export interface SourceRoute {
+  readonly prefix: Prefix;
+  readonly backend: IpAddress;
+}
+
+/** A flow from outside, and the backend that has it. */
+export interface GlobalFlow {
+  readonly flow: Flow;
+  readonly backend: IpAddress;
+}
+
+/** An address whose tunnel packets are taken apart. */
+export interface DecapDestination {
+  readonly address: IpAddress;
+  readonly egress: boolean;
+}
+
+/** What a node has of its own. */
+export interface NodeState {
+  /** Next hop of backends that have none of their own; undefined: each has the one that is found for it. */
+  readonly routerMac: Mac | undefined;
+  /** One of a family at most. */
+  readonly ownAddresses: readonly IpAddress[];
+  readonly decapDestinations: readonly DecapDestination[];
+  /** Resource name of the VIP whose new connections are counted by backend. */
+  readonly watchedVip: string | undefined;
 }
 
 /** All that an operator declared, by resource name. Never changed in place: a change makes a new one. */
@@ -46,6 +101,10 @@ export interface DesiredState {
   readonly vips: ReadonlyMap<string, Vip>;
   readonly pools: ReadonlyMap<string, Pool>;
   readonly backends: ReadonlyMap<string, Backend>;
+  readonly node: NodeState;
+  readonly serverIds: readonly ServerId[];
+  readonly sourceRoutes: readonly SourceRoute[];
+  readonly globalFlows: readonly GlobalFlow[];
 }
 
 export const EMPTY_STATE: DesiredState = {
@@ -53,6 +112,10 @@ export const EMPTY_STATE: DesiredState = {
   vips: new Map(),
   pools: new Map(),
   backends: new Map(),
+  node: { routerMac: undefined, ownAddresses: [], decapDestinations: [], watchedVip: undefined },
+  serverIds: [],
+  sourceRoutes: [],
+  globalFlows: [],
 };
 
 const ID = '[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?';
@@ -86,9 +149,58 @@ export function vipsOf(state: DesiredState, pool: string): Vip[] {
   return [...state.vips.values()].filter((vip) => vip.pool === pool);
 }
 
+/** What belongs to a backend's address: a row in the tables. */
+export interface BackendRow {
+  readonly address: IpAddress;
+  readonly mac: Mac | undefined;
+  readonly isLocal: boolean;
+}
+
+/** Rows of all addresses that packets can be sent to, by key: backends of pools, and those that only routes name. */
+export function backendRows(state: DesiredState): Map<string, BackendRow> {
+  const rows = new Map<string, BackendRow>();
+  for (const { addressKey, address, mac, isLocal } of state.backends.values()) {
+    rows.set(addressKey, { address, mac, isLocal });
+  }
+  const named = [
+    ...[...state.serverIds, ...state.sourceRoutes, ...state.globalFlows].map(({ backend }) => backend),
+    ...[...state.vips.values()].flatMap(({ downBackends }) => downBackends),
+  ];
+  for (const address of named) {
+    const key = formatIp(address);
+    if (!rows.has(key)) rows.set(key, { address, mac: undefined, isLocal: false });
+  }
+  return rows;
+}
+
 /** Distinct addresses of all backends, by key. */
 export function backendAddresses(state: DesiredState): Map<string, IpAddress> {
-  const addresses = new Map<string, IpAddress>();
-  for (const { addressKey, address } of state.backends.values()) addresses.set(addressKey, address);
-  return addresses;
+  return new Map([...backendRows(state)].map(([key, { address }]) => [key, address]));
+}
+
+/** The ring algorithm of a VIP: its own, or that of its pool. */
+function algorithmOf(state: DesiredState, vip: Vip): RingAlgorithm {
+  return vip.ringAlgorithm ?? state.pools.get(vip.pool)?.ringAlgorithm ?? 'v2';
+}
+
+/** A ring: the backends of a pool, spread by an algorithm. */
+export interface Ring {
+  readonly pool: string;
+  readonly algorithm: RingAlgorithm;
+}
+
+/** Key of the ring that a VIP uses; that of a pool's own algorithm is the pool's name. */
+export function ringKey(state: DesiredState, vip: Vip): string {
+  const algorithm = algorithmOf(state, vip);
+  return algorithm === state.pools.get(vip.pool)?.ringAlgorithm ? vip.pool : `${vip.pool} ${algorithm}`;
+}
+
+/** The rings that VIPs use, by key: VIPs of one pool and algorithm share one. */
+export function ringsInUse(state: DesiredState): Map<string, Ring> {
+  return new Map(
+    [...state.vips.values()].map((vip) => [
+      ringKey(state, vip),
+      { pool: vip.pool, algorithm: algorithmOf(state, vip) },
+    ]),
+  );
 }

@@ -15,7 +15,12 @@ export function createPool(state: DesiredState, change: CreatePool, stamp: Stamp
   const name = poolName(change.id);
   if (state.pools.has(name)) throw exists('pool', name, `pool_id: ${name} exists`);
   if (state.pools.size >= MAX_POOL_COUNT) throw overLimit('pools', MAX_POOL_COUNT);
-  const pool: Pool = { name, displayName: change.displayName, ...firstVersion(stamp) };
+  const pool: Pool = {
+    name,
+    displayName: change.displayName,
+    ringAlgorithm: 'v2',
+    ...firstVersion(stamp),
+  };
   return { ...state, revision: stamp.revision, pools: withEntry(state.pools, name, pool) };
 }
 
@@ -55,6 +60,7 @@ export function deletePool(state: DesiredState, change: DeletePool, stamp: Stamp
     );
   }
   return {
+    ...state,
     revision: stamp.revision,
     pools: withoutEntries(state.pools, [pool.name]),
     vips: withoutEntries(state.vips, vips),

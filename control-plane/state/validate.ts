@@ -75,9 +75,9 @@ export class Checks {
       this.fail(field, `"${text}" is not an IPv4 or IPv6 address`);
       return undefined;
     }
-    const rule = NOT_A_HOST.find(({ test }) => test(address));
-    if (!rule) return address;
-    this.fail(field, `${text} is ${rule.what}`);
+    const fault = hostAddressFault(address);
+    if (fault === undefined) return address;
+    this.fail(field, `${text} is ${fault}`);
     return undefined;
   }
 }
@@ -96,6 +96,11 @@ const NOT_A_HOST: readonly { readonly what: string; readonly test: (address: IpA
   { what: 'a link-local address, which routers do not forward', test: isLinkLocal },
   { what: 'an IPv4-mapped address: write it as IPv4', test: isMapped },
 ];
+
+/** What an address is that packets cannot be sent to; undefined for one that they can be. */
+export function hostAddressFault(address: IpAddress): string | undefined {
+  return NOT_A_HOST.find(({ test }) => test(address))?.what;
+}
 
 /**
  * The resource of a name, of a map of resources.

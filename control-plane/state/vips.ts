@@ -43,7 +43,16 @@ export function createVip(state: DesiredState, change: CreateVip, stamp: Stamp):
   const pool = find(state.pools, 'pool', change.pool);
   checkFamilies(state, key, pool.name);
   if (state.vips.size >= MAX_VIP_COUNT) throw overLimit('VIPs', MAX_VIP_COUNT);
-  const vip: Vip = { name, displayName: change.displayName, key, pool: pool.name, ...firstVersion(stamp) };
+  const vip: Vip = {
+    name,
+    displayName: change.displayName,
+    key,
+    pool: pool.name,
+    flags: 0,
+    ringAlgorithm: undefined,
+    downBackends: [],
+    ...firstVersion(stamp),
+  };
   return { ...state, revision: stamp.revision, vips: withEntry(state.vips, name, vip) };
 }
 

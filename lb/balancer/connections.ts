@@ -1,7 +1,9 @@
-import type { BpfMap, MapHost, MapSpec } from '../bpf/maps/map.js';
+import { type BpfMap, ERRNO, type MapHost, type MapSpec } from '../bpf/maps/map.js';
+import type { IpAddress } from '../net/address.js';
 import { encode, FLOW_KEY, MAX_CPUS, REAL_POS_LRU, U32, UDP_TIMEOUT_NS } from './schema.js';
+import { VIP_PROTOCOLS, type VipProtocol } from './vip-key.js';
 
-const UDP = 17;
+const UDP = VIP_PROTOCOLS.udp;
 
 /** The table of one CPU; flags and sizes are those of the template in lru_mapping. */
 export function connectionTableSpec(cpu: number, entries: number): MapSpec {
@@ -15,57 +17,147 @@ export function connectionTableSpec(cpu: number, entries: number): MapSpec {
   };
 }
 
-/** The connection tables: one a CPU, and the one that CPUs without a table share. */
-export class ConnectionTables {
-  readonly #mapping: BpfMap;
-  readonly #tables: BpfMap[];
+/** The table of one CPU that is filled from outside; flags and sizes are those of the template in global_lru_maps. */
+export function globalTableSpec(cpu: number, entries: number): MapSpec {
+  return {
+    name: `global_${cpu}`,
+    type: 'LRU_HASH',
+    keySize: FLOW_KEY.sizeBytes,
+    valueSize: U32.sizeBytes,
+    maxEntries: entries,
+    flags: 0,
+  };
+}
 
-  /** `mapping` is lru_mapping, `fallback` fallback_cache. */
-  constructor(mapping: BpfMap, fallback: BpfMap) {
+/** A flow as the tables know it: ports as the VIP's flags leave them (0: not told apart). */
+export interface Flow {
+  readonly src: IpAddress;
+  readonly dst: IpAddress;
+  readonly sport: number;
+  readonly dport: number;
+  readonly protocol: VipProtocol;
+}
+
+/** Key of a flow in every table of flows. @throws RangeError for a port that is none */
+export function flowKeyBytes({ src, dst, sport, dport, protocol }: Flow): Uint8Array {
+  return encode(FLOW_KEY, {
+    src: src.bytes,
+    dst: dst.bytes,
+    sport,
+    dport,
+    protocol: VIP_PROTOCOLS[protocol],
+  });
+}
+
+/** Tables of flows: one a CPU, and the one that CPUs without a table share. */
+class FlowTables {
+  readonly #mapping: BpfMap;
+  readonly #specOf: (cpu: number, entries: number) => MapSpec;
+  /** The shared one first. */
+  protected readonly tables: BpfMap[];
+
+  protected constructor(
+    mapping: BpfMap,
+    fallback: BpfMap,
+    specOf: (cpu: number, entries: number) => MapSpec,
+  ) {
     this.#mapping = mapping;
-    this.#tables = [fallback];
+    this.#specOf = specOf;
+    this.tables = [fallback];
   }
 
   /**
    * Create a table for each CPU from 0 on, in the place where the other maps are.
    * @returns 0, or the negative errno of the write that failed
+   * @throws RangeError for a number of CPUs that is not within 1 to MAX_CPUS
    */
   attach(host: MapHost, cpus: number, entriesPerCpu: number): number {
     if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) {
       throw new RangeError(`${cpus} CPUs are not within 1 to ${MAX_CPUS}`);
     }
     for (let cpu = 0; cpu < cpus; cpu++) {
-      const table = host.createMap(connectionTableSpec(cpu, entriesPerCpu));
+      const table = host.createMap(this.#specOf(cpu, entriesPerCpu));
       const result = this.#mapping.updateInner(encode(U32, { value: cpu }), table);
       if (result < 0) {
         table.close();
         return result;
       }
-      this.#tables.push(table);
+      this.tables.push(table);
     }
     return 0;
+  }
+
+  /** Give back the tables that `attach` created. Idempotent. */
+  close(): void {
+    for (const table of this.tables.splice(1)) table.close();
+  }
+}
+
+/** The connection tables, which the program fills. */
+export class ConnectionTables extends FlowTables {
+  readonly #udpTimeoutNs: bigint;
+
+  /**
+   * @param mapping lru_mapping
+   * @param fallback fallback_cache
+   * @param udpTimeoutNs the program's option `udp_timeout_ns`
+   */
+  constructor(mapping: BpfMap, fallback: BpfMap, udpTimeoutNs = UDP_TIMEOUT_NS) {
+    super(mapping, fallback, connectionTableSpec);
+    this.#udpTimeoutNs = udpTimeoutNs;
   }
 
   /** Live flows by backend index. Tables change under the walk: the counts are of about now. */
   countByReal(nowNs: bigint): Map<number, number> {
     const counts = new Map<number, number>();
-    for (const table of this.#tables) {
+    for (const table of this.tables) {
       table.forEach((key, value) => {
         // Read in place: there may be millions of entries.
         const view = new DataView(value.buffer, value.byteOffset);
         const pos = view.getUint32(REAL_POS_LRU.fields.pos.offset, true);
         if (key[FLOW_KEY.fields.protocol.offset] === UDP) {
           const atime = view.getBigUint64(REAL_POS_LRU.fields.atime.offset, true);
-          if (nowNs - atime > UDP_TIMEOUT_NS) return;
+          if (nowNs - atime > this.#udpTimeoutNs) return;
         }
         counts.set(pos, (counts.get(pos) ?? 0) + 1);
       });
     }
     return counts;
   }
+}
 
-  /** Give back the tables that `attach` created. */
-  close(): void {
-    for (const table of this.#tables.splice(1)) table.close();
+/** The tables that are filled from outside: flows that another node took, say. */
+export class GlobalTables extends FlowTables {
+  /**
+   * @param mapping global_lru_maps
+   * @param fallback fallback_glru
+   */
+  constructor(mapping: BpfMap, fallback: BpfMap) {
+    super(mapping, fallback, globalTableSpec);
+  }
+
+  /**
+   * Write a flow into the table of one CPU, which has been attached, or into all and the shared one.
+   * @returns 0, or the negative errno of the write that failed
+   * @throws RangeError for a CPU without a table
+   */
+  put(flow: Flow, real: number, cpu?: number): number {
+    const chosen = cpu === undefined ? this.tables : this.tables.slice(cpu + 1, cpu + 2);
+    if (chosen.length === 0) throw new RangeError(`CPU ${cpu} has no table of flows from outside`);
+    const [key, value] = [flowKeyBytes(flow), encode(U32, { value: real })];
+    for (const table of chosen) {
+      const result = table.update(key, value);
+      if (result < 0) return result;
+    }
+    return 0;
+  }
+  /** Forget a flow, in all tables. @returns 0, also where it was not, or the negative errno of what failed */
+  delete(flow: Flow): number {
+    const key = flowKeyBytes(flow);
+    for (const table of this.tables) {
+      const result = table.delete(key);
+      if (result < 0 && result !== -ERRNO.ENOENT) return result;
+    }
+    return 0;
   }
 }

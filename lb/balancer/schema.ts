@@ -1,35 +1,10 @@
 /**
- * Keys and values of the balancer's maps, as programs/include/structs.h has them. Everything is little endian
- * but what a name ends in `Be` for; addresses are bytes in wire order, IPv4 in the first four of sixteen.
+ * Keys and values of the balancer's maps, as programs/include/structs.h has them, and the numbers of
+ * programs/include/consts.h. Addresses are bytes in wire order, IPv4 in the first four of sixteen.
  */
+import { bytes, type Struct, u8, u16, u16be, u32, u64 } from './structs.js';
 
-/** How a field stands in memory. */
-type Kind = 'u8' | 'u16be' | 'u32' | 'u64' | 'bytes';
-interface Field<K extends Kind = Kind> {
-  readonly kind: K;
-  readonly offset: number;
-  readonly bytes: number;
-}
-/** A struct: its size and its fields; bytes that belong to no field are zero. */
-export interface Struct {
-  /** Tag of the struct or union in C. */
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly fields: Readonly<Record<string, Field>>;
-}
-type ValueOf<F extends Field> = F['kind'] extends 'bytes'
-  ? Uint8Array
-  : F['kind'] extends 'u64'
-    ? bigint
-    : number;
-/** What a struct's fields hold in TypeScript. */
-export type ValuesOf<S extends Struct> = { readonly [N in keyof S['fields']]: ValueOf<S['fields'][N]> };
-
-const u8 = (offset: number): Field<'u8'> => ({ kind: 'u8', offset, bytes: 1 });
-const u16be = (offset: number): Field<'u16be'> => ({ kind: 'u16be', offset, bytes: 2 });
-const u32 = (offset: number): Field<'u32'> => ({ kind: 'u32', offset, bytes: 4 });
-const u64 = (offset: number): Field<'u64'> => ({ kind: 'u64', offset, bytes: 8 });
-const bytes = (offset: number, count: number): Field<'bytes'> => ({ kind: 'bytes', offset, bytes: count });
+export { decode, encode, type Struct, type ValuesOf } from './structs.js';
 
 /** Key of the connection tables. */
 export const FLOW_KEY = {
@@ -58,7 +33,28 @@ export const VIP_META = {
   fields: { flags: u32(0), vip_num: u32(4) },
 } as const satisfies Struct;
 
-/** Row of reals. */
+/** Key of vip_lpm_map; `prefix_bits` is VIP_LPM_HEAD_BITS more than that of the address. */
+export const VIP_LPM_KEY = {
+  name: 'vip_lpm_key',
+  sizeBytes: 24,
+  fields: { prefix_bits: u32(0), port: u16be(4), protocol: u8(6), address: bytes(8, 16) },
+} as const satisfies Struct;
+
+/** Key of vip_prefixes and lpm_src_v6. */
+export const IPV6_PREFIX = {
+  name: 'ipv6_prefix',
+  sizeBytes: 20,
+  fields: { prefix_bits: u32(0), address: bytes(4, 16) },
+} as const satisfies Struct;
+
+/** Key of lpm_src_v4. */
+export const IPV4_PREFIX = {
+  name: 'ipv4_prefix',
+  sizeBytes: 8,
+  fields: { prefix_bits: u32(0), address: bytes(4, 4) },
+} as const satisfies Struct;
+
+/** Row of reals, and of pckt_srcs. */
 export const REAL_DEFINITION = {
   name: 'real_definition',
   sizeBytes: 20,
@@ -72,50 +68,149 @@ export const LB_STATS = {
   fields: { v1: u64(0), v2: u64(8) },
 } as const satisfies Struct;
 
+/** The MAC address of ctl_array's slot CTL_ROUTER_MAC. */
 export const CTL_VALUE = {
   name: 'ctl_value',
   sizeBytes: 8,
   fields: { mac: bytes(0, 6) },
+} as const satisfies Struct;
+/** A number in one of its other slots. */
+export const CTL_NUMBER = {
+  name: 'ctl_value',
+  sizeBytes: 8,
+  fields: { value: u64(0) },
 } as const satisfies Struct;
 export const NEXT_HOP = {
   name: 'next_hop',
   sizeBytes: 8,
   fields: { mac: bytes(0, 6) },
 } as const satisfies Struct;
+/** Key of vip_addresses and decap_dst. */
 export const IP_ADDRESS = {
   name: 'ip_address',
   sizeBytes: 16,
   fields: { address: bytes(0, 16) },
 } as const satisfies Struct;
 
+/** Server ids in QUIC connection ids. */
+export const QUIC_STATS = {
+  name: 'quic_stats',
+  sizeBytes: 104,
+  fields: {
+    ch_routed: u64(0),
+    cid_initial: u64(8),
+    cid_invalid_server_id: u64(16),
+    cid_invalid_server_id_sample: u64(24),
+    cid_routed: u64(32),
+    cid_unknown_real_dropped: u64(40),
+    cid_v0: u64(48),
+    cid_v1: u64(56),
+    cid_v2: u64(64),
+    cid_v3: u64(72),
+    dst_match_in_lru: u64(80),
+    dst_mismatch_in_lru: u64(88),
+    dst_not_found_in_lru: u64(96),
+  },
+} as const satisfies Struct;
+
+/** Server ids in a TCP option. */
+export const TCP_SERVER_ID_STATS = {
+  name: 'tcp_server_id_stats',
+  sizeBytes: 32,
+  fields: { ch_routed: u64(0), dst_mismatch_in_lru: u64(8), sid_routed: u64(16), tcp_syn: u64(24) },
+} as const satisfies Struct;
+
+/** Server ids in a UDP stable-routing header. */
+export const STABLE_ROUTING_STATS = {
+  name: 'stable_routing_stats',
+  sizeBytes: 40,
+  fields: {
+    ch_routed: u64(0),
+    cid_routed: u64(8),
+    cid_invalid_server_id: u64(16),
+    cid_unknown_real_dropped: u64(24),
+    invalid_packet_type: u64(32),
+  },
+} as const satisfies Struct;
+
+/** Head of a record of the ring buffer `events`; `data_bytes` of the packet follow. */
+export const EVENT_RECORD = {
+  name: 'event_record',
+  sizeBytes: 16,
+  fields: { event: u32(0), packet_bytes: u32(4), data_bytes: u32(8), vip_num: u16(12), reason: u8(14) },
+} as const satisfies Struct;
+
+/** Why the last packet went where it went. */
+export const DECISION = {
+  name: 'decision',
+  sizeBytes: 32,
+  fields: {
+    reason: u32(0),
+    table: u32(4),
+    vip_num: u32(8),
+    real: u32(12),
+    hash: u32(16),
+    slot: u32(20),
+    flags: u32(24),
+    cpu: u32(28),
+  },
+} as const satisfies Struct;
+
 /** Value of decap_counters. */
 export const DECAP_STATS = {
   name: 'decap_stats',
   sizeBytes: 40,
-  fields: { outer_ipv4: u64(0), outer_ipv6: u64(8), total: u64(16) },
+  fields: {
+    outer_ipv4: u64(0),
+    outer_ipv6: u64(8),
+    total: u64(16),
+    server_id_checked: u64(24),
+    server_id_misrouted: u64(32),
+  },
 } as const satisfies Struct;
 
 /** A map's index, counter or number on its own. */
 export const U32 = { name: '__u32', sizeBytes: 4, fields: { value: u32(0) } } as const satisfies Struct;
+/** A mark on its own. */
+export const U8 = { name: '__u8', sizeBytes: 1, fields: { value: u8(0) } } as const satisfies Struct;
 
 /** Which struct each map has for key and value, under the map's name. */
 export const MAP_SCHEMA = {
   vip_map: { key: VIP_DEFINITION, value: VIP_META },
   vip_addresses: { key: IP_ADDRESS, value: U32 },
+  vip_lpm_map: { key: VIP_LPM_KEY, value: VIP_META },
+  vip_prefixes: { key: IPV6_PREFIX, value: U32 },
   vip_rings: { key: U32, value: U32 },
   ch_rings: { key: U32, value: U32 },
   reals: { key: U32, value: REAL_DEFINITION },
   real_macs: { key: U32, value: NEXT_HOP },
   fallback_cache: { key: FLOW_KEY, value: REAL_POS_LRU },
   lru_mapping: { key: U32, value: U32 },
+  fallback_glru: { key: FLOW_KEY, value: U32 },
+  global_lru_maps: { key: U32, value: U32 },
+  server_id_map: { key: U32, value: U32 },
+  lpm_src_v4: { key: IPV4_PREFIX, value: U32 },
+  lpm_src_v6: { key: IPV6_PREFIX, value: U32 },
+  vip_to_down_reals_map: { key: VIP_DEFINITION, value: U32 },
+  decap_dst: { key: IP_ADDRESS, value: U32 },
+  pckt_srcs: { key: U32, value: REAL_DEFINITION },
   ctl_array: { key: U32, value: CTL_VALUE },
   stats: { key: U32, value: LB_STATS },
   reals_stats: { key: U32, value: LB_STATS },
-  drop_stats: { key: U32, value: LB_STATS },
+  reason_stats: { key: U32, value: LB_STATS },
+  quic_stats_map: { key: U32, value: QUIC_STATS },
+  stable_rt_stats: { key: U32, value: STABLE_ROUTING_STATS },
+  tpr_stats_map: { key: U32, value: TCP_SERVER_ID_STATS },
+  server_id_stats: { key: U32, value: LB_STATS },
+  decap_vip_stats: { key: U32, value: LB_STATS },
+  decisions: { key: U32, value: DECISION },
   lru_miss_stats: { key: U32, value: U32 },
   vip_miss_stats: { key: U32, value: VIP_DEFINITION },
 } as const satisfies Record<string, { readonly key: Struct; readonly value: Struct }>;
 export type BalancerMapName = keyof typeof MAP_SCHEMA;
+
+/** The ring buffer of events: the one map without keys and values. */
+export const EVENTS_MAP = 'events';
 
 /** Slots of a ring. */
 export const RING_SIZE = 65537;
@@ -123,10 +218,18 @@ export const RING_SIZE = 65537;
 export const MAX_VIPS = 512;
 /** Rows of reals; row 0 is never a backend. */
 export const MAX_REALS = 4096;
-/** Rows of lru_mapping. */
+/** Rows of lru_mapping and global_lru_maps. */
 export const MAX_CPUS = 128;
 /** Slot of ctl_array that holds the MAC address of the router. */
 export const CTL_ROUTER_MAC = 0;
+/** Slot of ctl_array that is not 0 while packets are reported as events. */
+export const CTL_EVENTS = 5;
+/** Slots of pckt_srcs. */
+export const OWN_ADDRESS_SLOTS = { 4: 0, 6: 1 } as const;
+/** Bits of a vip_lpm_key in front of the address: port, protocol and padding, which always count. */
+export const VIP_LPM_HEAD_BITS = 32;
+/** Bytes of a packet that an event carries, at most. */
+export const EVENT_PACKET_BYTES = 128;
 
 /** Flags of a VIP (vip_meta.flags). */
 export const VIP_FLAGS = {
@@ -134,64 +237,98 @@ export const VIP_FLAGS = {
   HASH_NO_SRC_PORT: 1,
   /** No connection table: the ring alone decides. */
   LRU_BYPASS: 2,
+  /** Server ids in QUIC connection ids decide. For UDP alone. */
+  QUIC_VIP: 4,
   /** Destination port alone decides. */
   HASH_DPORT_ONLY: 8,
+  /** The client's prefix decides before the ring. */
+  SRC_ROUTING: 16,
+  /** Packets for a backend that is this host (REAL_FLAGS.LOCAL) go up the stack. */
+  LOCAL_VIP: 32,
+  /** Tables that were filled from outside are asked after the CPU's own. */
+  GLOBAL_LRU: 64,
   /** A VIP of all ports tells destination ports apart. */
   HASH_SRC_DST_PORT: 128,
+  /** Server ids in a header of the UDP payload decide. */
+  UDP_STABLE_ROUTING: 256,
+  /** UDP flows leave backends that are marked down for the VIP. */
+  UDP_FLOW_MIGRATION: 512,
 } as const;
+export type VipFlagName = keyof typeof VIP_FLAGS;
 
-/** Flags of a backend (real_definition.flags). */
-export const REAL_FLAGS = { IPV6: 1 } as const;
-
-/** A silent UDP flow is forgotten after this long (`udp_timeout_ns` of the program), ns. */
+/** A silent UDP flow is forgotten after this long unless the option `udpTimeoutNs` says otherwise, ns. */
 export const UDP_TIMEOUT_NS = 30_000_000_000n;
 
-/** Read a struct that stands at `offset` of `from`. */
-export function decode<S extends Struct>(struct: S, from: Uint8Array, offset = 0): ValuesOf<S> {
-  const view = new DataView(from.buffer, from.byteOffset + offset, struct.sizeBytes);
-  const values = Object.entries(struct.fields).map(([name, field]) => [name, read(view, field)]);
-  // The entries are those of `fields`, each with the type that its kind has.
-  return Object.fromEntries(values) as ValuesOf<S>;
-}
+/** Flags of a backend (real_definition.flags). */
+export const REAL_FLAGS = { IPV6: 1, LOCAL: 2 } as const;
 
-function read(view: DataView, field: Field): Uint8Array | bigint | number {
-  switch (field.kind) {
-    case 'u8':
-      return view.getUint8(field.offset);
-    case 'u16be':
-      return view.getUint16(field.offset, false);
-    case 'u32':
-      return view.getUint32(field.offset, true);
-    case 'u64':
-      return view.getBigUint64(field.offset, true);
-    case 'bytes':
-      return new Uint8Array(view.buffer, view.byteOffset + field.offset, field.bytes).slice();
-  }
-}
+/** Flags of a tunnel's destination (values of decap_dst). */
+export const DECAP_FLAGS = {
+  /** What comes out of the tunnel goes back where it came from. */
+  EGRESS: 2,
+} as const;
 
-/** Bytes of a struct; shorter byte fields are filled with zeros, and so is what no field covers. */
-export function encode<S extends Struct>(struct: S, values: ValuesOf<S>): Uint8Array {
-  const out = new Uint8Array(struct.sizeBytes);
-  const view = new DataView(out.buffer);
-  const given: Readonly<Record<string, Uint8Array | bigint | number>> = values;
-  for (const [name, field] of Object.entries(struct.fields)) write(view, field, given[name]!, name);
-  return out;
-}
+/** Global counters: index in `stats` after the VIPs' own. What the words count: COUNTERS (stats.ts). */
+export const COUNTER_SLOTS = {
+  lru: 0,
+  lru_miss: 1,
+  new_connection_rate: 2,
+  fallback_lru: 3,
+  too_big_sent: 4,
+  source_route: 5,
+  remote_decap: 6,
+  encap_fail: 7,
+  global_lru: 8,
+  ring_drop: 9,
+  decap: 10,
+  quic_icmp: 11,
+  too_big_seen_ipv6: 12,
+  too_big_seen_ipv4: 13,
+  rebalanced: 14,
+  flow_migrated: 15,
+  xdp_total: 16,
+  xdp_tx: 17,
+  xdp_drop: 18,
+  xdp_pass: 19,
+  egress_decap: 20,
+} as const;
+export type CounterName = keyof typeof COUNTER_SLOTS;
 
-function write(view: DataView, field: Field, value: Uint8Array | bigint | number, name: string): void {
-  if (value instanceof Uint8Array) {
-    if (field.kind !== 'bytes' || value.length > field.bytes) {
-      throw new RangeError(`${name}: ${value.length} bytes do not fit`);
-    }
-    new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(value, field.offset);
-    return;
-  }
-  const number = BigInt(value);
-  if (field.kind === 'bytes' || number < 0n || number >= 1n << BigInt(field.bytes * 8)) {
-    throw new RangeError(`${name}: ${value} does not fit`);
-  }
-  if (field.kind === 'u64') view.setBigUint64(field.offset, number, true);
-  else if (field.kind === 'u32') view.setUint32(field.offset, Number(number), true);
-  else if (field.kind === 'u16be') view.setUint16(field.offset, Number(number), false);
-  else view.setUint8(field.offset, Number(number));
-}
+/** Where a backend came from, in the order of `enum table`. */
+export const TABLES = [
+  'none',
+  'ring',
+  'lru',
+  'global_lru',
+  'source_route',
+  'quic',
+  'udp_server_id',
+  'tcp_server_id',
+] as const;
+export type TableName = (typeof TABLES)[number];
+
+/** Flags of a decision. */
+export const DECISION_FLAGS = {
+  /** `hash` and `slot` are set. */
+  HASHED: 1,
+  /** The flow was noted in the connection table. */
+  INSERTED: 2,
+  /** Too many new connections: not noted. */
+  FLOODED: 4,
+  /** Taken from a backend that is down. */
+  MIGRATED: 8,
+  /** The packet came in a tunnel. */
+  DECAPSULATED: 16,
+  /** The flow is that of the packet inside an ICMP error. */
+  ICMP: 32,
+} as const;
+export type DecisionFlagName = keyof typeof DECISION_FLAGS;
+
+/** Kinds of events by their number (`enum event`). */
+export const EVENT_KINDS = {
+  tcp_nonsyn_lru_miss: 0,
+  packet_too_big: 1,
+  quic_unknown_server: 2,
+  drop: 16,
+} as const;
+export type EventKind = keyof typeof EVENT_KINDS;

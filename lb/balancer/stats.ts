@@ -1,5 +1,18 @@
 import type { BpfMap } from '../bpf/maps/map.js';
-import { decode, encode, LB_STATS, MAX_VIPS, U32 } from './schema.js';
+import { type DropReason, type PassReason, REASONS, REASONS_MAX, type Reason } from './reasons.js';
+import {
+  COUNTER_SLOTS,
+  type CounterName,
+  decode,
+  encode,
+  LB_STATS,
+  MAX_VIPS,
+  QUIC_STATS,
+  STABLE_ROUTING_STATS,
+  TCP_SERVER_ID_STATS,
+  U32,
+} from './schema.js';
+import type { Struct } from './structs.js';
 
 /** Packets and bytes since the map was made, summed over all CPUs. */
 export interface PacketStats {
@@ -14,51 +27,65 @@ export interface CounterValue {
 }
 
 /**
- * Global counters: slot of `stats` after the VIPs' own, and what the two words count.
+ * What the two words of each global counter count; an empty text: unused.
  * Bytes of the xdp_… counters are of the whole frame as received.
  */
-export const COUNTERS = {
-  lru: { slot: 0, v1: 'packets for a VIP', v2: 'packets whose backend the ring gave' },
-  lru_miss: { slot: 1, v1: 'TCP SYN without a table entry', v2: 'other TCP packets without a table entry' },
-  new_connection_rate: { slot: 2, v1: 'connections in the current second', v2: 'start of that second, ns' },
-  fallback_lru: { slot: 3, v1: 'packets on a CPU without a connection table', v2: '' },
-  encap_fail: { slot: 7, v1: 'IPv4 header without room', v2: 'IPv6 header without room' },
-  ring_drop: { slot: 9, v1: 'drops: the ring names no backend', v2: 'drops: empty ring' },
-  xdp_total: { slot: 16, v1: 'packets', v2: 'bytes' },
-  xdp_tx: { slot: 17, v1: 'packets', v2: 'bytes' },
-  xdp_drop: { slot: 18, v1: 'packets', v2: 'bytes' },
-  xdp_pass: { slot: 19, v1: 'packets', v2: 'bytes' },
-} as const;
-export type CounterName = keyof typeof COUNTERS;
-export const COUNTER_NAMES = Object.keys(COUNTERS) as readonly CounterName[];
+export const COUNTERS: Readonly<Record<CounterName, { readonly v1: string; readonly v2: string }>> = {
+  lru: { v1: 'packets for a VIP', v2: 'packets whose backend the ring gave' },
+  lru_miss: { v1: 'TCP SYN without a table entry', v2: 'other TCP packets without a table entry' },
+  new_connection_rate: { v1: 'connections in the current second', v2: 'start of that second, ns' },
+  fallback_lru: { v1: 'packets on a CPU without a connection table', v2: '' },
+  too_big_sent: { v1: '"fragmentation needed" sent', v2: 'ICMPv6 "packet too big" sent' },
+  source_route: {
+    v1: 'new flows whose client has no source route',
+    v2: 'new flows that a source route took',
+  },
+  remote_decap: { v1: 'tunnel packets for a tunnel destination', v2: '' },
+  encap_fail: { v1: 'IPv4 header without room', v2: 'IPv6 header without room' },
+  global_lru: { v1: 'look-ups on a CPU without a global table', v2: 'packets that a global table routed' },
+  ring_drop: { v1: 'drops: the ring names no backend', v2: 'drops: empty ring' },
+  decap: { v1: 'outer IPv4 headers taken off', v2: 'outer IPv6 headers taken off' },
+  quic_icmp: { v1: 'ICMP errors for QUIC VIPs', v2: 'those with a code that a client may ignore' },
+  too_big_seen_ipv6: { v1: 'ICMPv6 "packet too big" received', v2: 'those with an MTU below 1280' },
+  too_big_seen_ipv4: { v1: '"fragmentation needed" received', v2: 'those with an MTU below 1280' },
+  rebalanced: {
+    v1: 'IPv4 packets balanced after their tunnel',
+    v2: 'IPv6 packets balanced after their tunnel',
+  },
+  flow_migrated: { v1: 'UDP packets taken from a backend that is down', v2: '' },
+  xdp_total: { v1: 'packets', v2: 'bytes' },
+  xdp_tx: { v1: 'packets', v2: 'bytes' },
+  xdp_drop: { v1: 'packets', v2: 'bytes' },
+  xdp_pass: { v1: 'packets', v2: 'bytes' },
+  egress_decap: {
+    v1: 'IPv4 packets sent back out after their tunnel',
+    v2: 'IPv6 packets sent back out after their tunnel',
+  },
+};
+export type { CounterName } from './schema.js';
+export const COUNTER_NAMES = Object.keys(COUNTER_SLOTS) as readonly CounterName[];
 
-/** Why the balancer drops a packet, in the order of `enum drop_reason` of the program. */
-export const DROP_REASONS = [
-  'short_frame',
-  'fragment',
-  'ip_options',
-  'truncated',
-  'too_long',
-  'empty_ring',
-  'no_real',
-  'family_mismatch',
-  'no_headroom',
-] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
-/** Rows of drop_stats that belong to one VIP. */
-export const DROP_REASONS_MAX = 32;
-/** Slot of drops before a VIP is known. */
-export const DROP_SLOT_NO_VIP = MAX_VIPS;
+/** The counters that count frames by verdict, packets and bytes. */
+const FRAME_COUNTERS = { total: 'xdp_total', tx: 'xdp_tx', drop: 'xdp_drop', pass: 'xdp_pass' } as const;
+/** Frames that one CPU saw, and what became of them. */
+export type FrameStats = Readonly<Record<keyof typeof FRAME_COUNTERS, PacketStats>>;
 
 const u32 = (value: number): Uint8Array => encode(U32, { value });
 
+/** Bytes of one CPU's copy in a value of a per-CPU map. */
+const strideOf = (struct: Struct): number => (struct.sizeBytes + 7) & ~7;
+
+/** A row of a per-CPU map of lb_stats, one copy a CPU; empty where there is no row. */
+export function statsByCpu(map: BpfMap, index: number): readonly CounterValue[] {
+  const copies = map.lookup(u32(index));
+  if (copies === undefined) return [];
+  return Array.from({ length: map.cpus }, (_, cpu) => decode(LB_STATS, copies, cpu * strideOf(LB_STATS)));
+}
+
 /** A row of a per-CPU map of lb_stats, summed; zero where there is none. */
 export function sumStats(map: BpfMap, index: number): CounterValue {
-  const copies = map.lookup(u32(index));
   let [v1, v2] = [0n, 0n];
-  if (copies === undefined) return { v1, v2 };
-  for (let cpu = 0; cpu < map.cpus; cpu++) {
-    const one = decode(LB_STATS, copies, cpu * LB_STATS.sizeBytes);
+  for (const one of statsByCpu(map, index)) {
     v1 += one.v1;
     v2 += one.v2;
   }
@@ -71,18 +98,104 @@ export function sumPackets(map: BpfMap, index: number): PacketStats {
   return { packets: v1, bytes: v2 };
 }
 
-/** All global counters by name. */
+/** A row of a per-CPU map of u32, summed; 0 where there is none. */
+export function sumWords(map: BpfMap, index: number): number {
+  const copies = map.lookup(u32(index));
+  if (copies === undefined) return 0;
+  let sum = 0;
+  for (let cpu = 0; cpu < map.cpus; cpu++) sum += decode(U32, copies, cpu * strideOf(U32)).value;
+  return sum;
+}
+
+/** All global counters by name. The second of new_connection_rate is the latest of all CPUs. */
 export function readCounters(stats: BpfMap): Readonly<Record<CounterName, CounterValue>> {
-  const entries = COUNTER_NAMES.map(
-    (name) => [name, sumStats(stats, MAX_VIPS + COUNTERS[name].slot)] as const,
-  );
+  const entries = COUNTER_NAMES.map((name) => {
+    const copies = statsByCpu(stats, MAX_VIPS + COUNTER_SLOTS[name]);
+    const v1 = copies.reduce((sum, one) => sum + one.v1, 0n);
+    const join = name === 'new_connection_rate' ? larger : (a: bigint, b: bigint) => a + b;
+    return [name, { v1, v2: copies.reduce((sum, one) => join(sum, one.v2), 0n) }] as const;
+  });
   return Object.fromEntries(entries) as Record<CounterName, CounterValue>;
 }
 
-/** Drops of one slot by reason. */
-export function readDrops(drops: BpfMap, slot: number): Readonly<Record<DropReason, PacketStats>> {
-  const entries = DROP_REASONS.map(
-    (reason, i) => [reason, sumPackets(drops, slot * DROP_REASONS_MAX + i)] as const,
+/** Frames by CPU, from CPU 0 on: every CPU that per-CPU maps have, used or not. */
+export function framesByCpu(stats: BpfMap): readonly FrameStats[] {
+  const rows = Object.entries(FRAME_COUNTERS).map(
+    ([field, counter]) => [field, statsByCpu(stats, MAX_VIPS + COUNTER_SLOTS[counter])] as const,
   );
-  return Object.fromEntries(entries) as Record<DropReason, PacketStats>;
+  return Array.from({ length: stats.cpus }, (_, cpu) => {
+    const entries = rows.map(([field, copies]) => {
+      const { v1, v2 } = copies[cpu] ?? { v1: 0n, v2: 0n };
+      return [field, { packets: v1, bytes: v2 }];
+    });
+    return Object.fromEntries(entries) as FrameStats;
+  });
+}
+
+/** Packets of one slot of reason_stats by reason, for the reasons that are asked for. */
+export function readReasons<R extends Reason>(
+  map: BpfMap,
+  slot: number,
+  reasons: readonly R[],
+): Readonly<Record<R, PacketStats>> {
+  const entries = reasons.map(
+    (reason) => [reason, sumPackets(map, slot * REASONS_MAX + REASONS[reason].code)] as const,
+  );
+  return Object.fromEntries(entries) as Record<R, PacketStats>;
+}
+export type DropStats = Readonly<Record<DropReason, PacketStats>>;
+export type PassStats = Readonly<Record<PassReason, PacketStats>>;
+
+/** The fields of a struct of counters, each a u64, summed. */
+type Sums<S extends Struct> = { readonly [N in keyof S['fields']]: bigint };
+export type QuicStats = Sums<typeof QUIC_STATS>;
+export type TcpServerIdStats = Sums<typeof TCP_SERVER_ID_STATS>;
+export type StableRoutingStats = Sums<typeof STABLE_ROUTING_STATS>;
+
+/** Server ids of a VIP's packets. */
+export interface ServerIdStats {
+  /** Packets that could not have an id yet: QUIC Initial and 0-RTT, TCP SYN. */
+  readonly withoutId: bigint;
+  /** Packets whose entry in the connection table was another backend than their id's. */
+  readonly mismatches: bigint;
+}
+
+/** The only row of a per-CPU map of `struct`, its fields joined over the CPUs by `join`. */
+function readFields<S extends Struct>(
+  map: BpfMap,
+  struct: S,
+  join: (field: string, sum: bigint, one: bigint) => bigint,
+): Sums<S> {
+  const copies = map.lookup(u32(0)) ?? new Uint8Array(map.valueBytes);
+  const view = new DataView(copies.buffer, copies.byteOffset, copies.byteLength);
+  const entries = Object.entries(struct.fields).map(([field, { offset }]) => {
+    let sum = 0n;
+    for (let cpu = 0; cpu < map.cpus; cpu++)
+      sum = join(field, sum, view.getBigUint64(cpu * strideOf(struct) + offset, true));
+    return [field, sum];
+  });
+  return Object.fromEntries(entries) as Sums<S>;
+}
+
+const add = (_: string, sum: bigint, one: bigint): bigint => sum + one;
+const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+/**
+ * Server ids in QUIC connection ids. `cid_invalid_server_id_sample` is no count: an id that is not mapped, seen last on
+ * some CPU (the largest of them), 0 where there was none.
+ */
+export function readQuicStats(map: BpfMap): QuicStats {
+  return readFields(map, QUIC_STATS, (field, sum, one) =>
+    field === 'cid_invalid_server_id_sample' ? larger(sum, one) : sum + one,
+  );
+}
+
+/** Server ids in a TCP option. */
+export function readTcpServerIdStats(map: BpfMap): TcpServerIdStats {
+  return readFields(map, TCP_SERVER_ID_STATS, add);
+}
+
+/** Server ids in the header of UDP stable routing. */
+export function readStableRoutingStats(map: BpfMap): StableRoutingStats {
+  return readFields(map, STABLE_ROUTING_STATS, add);
 }

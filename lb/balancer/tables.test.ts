@@ -1,86 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../test/support/capabilities.js';
-import type { BpfMap, MapHost, MapSpec } from '../bpf/maps/map.js';
-import { ArenaMaps, mapBytes } from '../bpf/maps/registry.js';
-import { Arena } from '../bpf/memory/arena.js';
-import { createMaps } from '../bpf/object/create-maps.js';
+import { describe, expect, it } from 'vitest';
+import { describeTables, TABLES_RINGS, tablesFault, u32 } from '../../test/support/tables-bed.js';
+import type { BpfMap, MapHost } from '../bpf/maps/map.js';
 import { parseIp, parseMac } from '../net/address.js';
-import { KernelMaps } from '../sys/bpf.js';
-import { balancerObject } from './object.js';
-import { decode, encode, FLOW_KEY, LB_STATS, MAX_VIPS, REAL_POS_LRU, RING_SIZE, U32 } from './schema.js';
-import { COUNTER_NAMES, DROP_REASONS, DROP_REASONS_MAX } from './stats.js';
-import { BalancerTables, formatVip, TablesError, type VipKey } from './tables.js';
-
-const RINGS = 3;
-const SPARE_BYTES = 8 * 2 ** 20;
-const object = balancerObject();
-/** Few rings: all of them would take 256 MiB of the kernel. */
-const adjust = (spec: MapSpec): MapSpec =>
-  spec.name === 'ch_rings' ? { ...spec, maxEntries: RINGS * RING_SIZE } : spec;
-
-const HOSTS: readonly { name: string; missing?: string; make: () => MapHost }[] = [
-  {
-    name: 'arena',
-    make: () => {
-      const mapsBytes = object.maps.reduce((sum, spec) => sum + mapBytes(adjust(spec), 3), SPARE_BYTES);
-      return new ArenaMaps(Arena.create({ workers: 2, mapsBytes, ringsBytes: 0 }));
-    },
-  },
-  {
-    name: 'kernel',
-    ...(missingRoot === undefined ? {} : { missing: missingRoot }),
-    make: () => new KernelMaps(),
-  },
-];
+import { DROP_REASONS, PASS_REASONS, REASON_NAMES, REASONS, REASONS_MAX, type Reason } from './reasons.js';
+import { decode, encode, FLOW_KEY, LB_STATS, MAX_VIPS, REAL_POS_LRU, RING_SIZE } from './schema.js';
+import { COUNTER_NAMES } from './stats.js';
+import { BalancerTables, formatVip, type VipKey } from './tables.js';
 
 const web: VipKey = { address: parseIp('198.51.100.10'), port: 80, protocol: 'tcp' };
 const dns: VipKey = { ...web, port: 53, protocol: 'udp' };
 const web6: VipKey = { address: parseIp('2001:db8::10'), port: 80, protocol: 'tcp' };
-const u32 = (value: number): Uint8Array => encode(U32, { value });
-const hex = (bytes: Uint8Array | undefined): string | undefined =>
-  bytes === undefined ? undefined : Buffer.from(bytes).toString('hex');
+const rowOf = (slot: number, reason: Reason): number => slot * REASONS_MAX + REASONS[reason].code;
+const words = (v1: bigint, v2: bigint): Uint8Array => encode(LB_STATS, { v1, v2 });
 
-function faultOf(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof TablesError) return error.fault;
-    throw error;
-  }
-  return undefined;
-}
-
-describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
-  let host: MapHost;
-  let maps: Map<string, BpfMap>;
-  let tables: BalancerTables;
-  beforeEach(() => {
-    if (missing !== undefined) return;
-    host = make();
-    maps = createMaps(object, host, adjust);
-    tables = new BalancerTables(maps);
-  });
-  afterEach(() => {
-    if (missing !== undefined) return;
-    tables.close();
-    for (const map of maps.values()) map.close();
-  });
-  const test = (name: string, run: () => void): void => {
-    it.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (skipped: ${missing})`, run);
-  };
-  const read = (name: string, key: Uint8Array): string | undefined => hex(maps.get(name)?.lookup(key));
-  const ringWord = (ring: number, slot: number): string | undefined =>
-    read('ch_rings', u32(ring * RING_SIZE + slot));
-  /** Give every CPU's copy of a counter the same words. */
-  const setStats = (name: string, index: number, v1: bigint, v2: bigint): void => {
-    const map = maps.get(name)!;
-    const copies = new Uint8Array(map.valueBytes);
-    for (let cpu = 0; cpu < map.cpus; cpu++)
-      copies.set(encode(LB_STATS, { v1, v2 }), cpu * LB_STATS.sizeBytes);
-    expect(map.update(u32(index), copies)).toBe(0);
-  };
-
-  test('a VIP is written, changed, read and removed', () => {
+describeTables('tables', (test) => {
+  test('a VIP is written, changed, read and removed', ({ read, tables }) => {
     expect(tables.getVip(web)).toBeUndefined();
     tables.putVip(web, { flags: 1, number: 5 });
     expect(read('vip_map', Uint8Array.from(Buffer.from(`c633640a${'00'.repeat(12)}00500600`, 'hex')))).toBe(
@@ -94,7 +28,7 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     tables.deleteVip(web);
   });
 
-  test('an address is known while a VIP is on it', () => {
+  test('an address is known while a VIP is on it', ({ read, tables }) => {
     const key = Uint8Array.from([198, 51, 100, 10, ...new Uint8Array(12)]);
     tables.putVip(web, { flags: 0, number: 0 });
     tables.putVip(web, { flags: 1, number: 0 });
@@ -110,14 +44,14 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     expect(read('vip_addresses', web6.address.bytes)).toBe('01000000');
   });
 
-  test('a backend has its family in its flags; cleared, it is all zero', () => {
+  test('a backend has its family in its flags; cleared, it is all zero', ({ fill, read, tables }) => {
     tables.putReal(1, parseIp('10.0.0.1'));
     tables.putReal(2, parseIp('fc00::2'), 2);
     tables.putNextHop(1, parseMac('02:00:00:00:00:01'));
     expect(read('reals', u32(1))).toBe(`0a000001${'00'.repeat(16)}`);
     expect(read('reals', u32(2))).toBe(`fc00${'00'.repeat(13)}0203000000`);
     expect(read('real_macs', u32(1))).toBe('0200000000010000');
-    setStats('reals_stats', 1, 3n, 4n);
+    fill('reals_stats', 1, words(3n, 4n));
     tables.clearReal(1);
     expect(read('reals', u32(1))).toBe('00'.repeat(20));
     expect(read('real_macs', u32(1))).toBe('00'.repeat(8));
@@ -125,7 +59,7 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     expect(read('reals', u32(2))).toBe(`fc00${'00'.repeat(13)}0203000000`);
   });
 
-  test("the router's address, and that a backend has none of its own any more", () => {
+  test("the router's address, and that a backend has none of its own any more", ({ read, tables }) => {
     tables.setRouterMac(parseMac('00:00:de:ad:be:af'));
     expect(read('ctl_array', u32(0))).toBe('0000deadbeaf0000');
     tables.putNextHop(7, parseMac('02:00:00:00:00:07'));
@@ -133,7 +67,8 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     expect(read('real_macs', u32(7))).toBe('00'.repeat(8));
   });
 
-  test('a ring: all slots at first, then those that changed', () => {
+  test('a ring: all slots at first, then those that changed', ({ read, tables }) => {
+    const ringWord = (ring: number, slot: number) => read('ch_rings', u32(ring * RING_SIZE + slot));
     const first = Uint32Array.from({ length: RING_SIZE }, (_, slot) => (slot % 3) + 1);
     expect(tables.putRing(1, first)).toBe(RING_SIZE);
     expect([0, 1, 65535, 65536].map((slot) => ringWord(1, slot))).toEqual([
@@ -154,18 +89,20 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     expect([0, 1, 30000, 65536].map((slot) => ringWord(1, slot))).toEqual(Array(4).fill('00000000'));
   });
 
-  test('a VIP uses a ring by number', () => {
+  test('a VIP uses a ring by number', ({ read, tables }) => {
     tables.putVipRing(3, 0);
     tables.putVipRing(4, MAX_VIPS - 1);
     expect([2, 3, 4].map((vip) => read('vip_rings', u32(vip)))).toEqual(['00000000', '01000000', '00020000']);
   });
 
-  test('counters are sums over all CPUs', () => {
-    setStats('stats', 4, 2n, 0x1_0000_0000n);
-    setStats('reals_stats', 9, 5n, 7n);
-    setStats('stats', MAX_VIPS + 16, 11n, 13n);
-    setStats('drop_stats', 4 * DROP_REASONS_MAX + 5, 1n, 60n);
-    setStats('drop_stats', MAX_VIPS * DROP_REASONS_MAX, 2n, 8n);
+  test('counters are sums over all CPUs', ({ fill, maps, tables }) => {
+    fill('stats', 4, words(2n, 0x1_0000_0000n));
+    fill('reals_stats', 9, words(5n, 7n));
+    fill('stats', MAX_VIPS + 16, words(11n, 13n));
+    fill('reason_stats', rowOf(4, 'empty_ring'), words(1n, 60n));
+    fill('reason_stats', rowOf(4, 'echo_reply'), words(4n, 400n));
+    fill('reason_stats', rowOf(4, 'local'), words(6n, 600n));
+    fill('reason_stats', rowOf(MAX_VIPS, 'short_frame'), words(2n, 8n));
     const cpus = BigInt(maps.get('stats')!.cpus);
     expect(cpus).toBeGreaterThan(0n);
     expect(tables.vipStats(4)).toEqual({ packets: 2n * cpus, bytes: 0x1_0000_0000n * cpus });
@@ -177,20 +114,24 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     expect(tables.dropStats(4).empty_ring).toEqual({ packets: cpus, bytes: 60n * cpus });
     expect(tables.dropStats('none').short_frame).toEqual({ packets: 2n * cpus, bytes: 8n * cpus });
     expect(tables.dropStats('none').empty_ring).toEqual({ packets: 0n, bytes: 0n });
+    expect(Object.keys(tables.passStats(4))).toEqual(PASS_REASONS);
+    expect(tables.passStats(4).local).toEqual({ packets: 6n * cpus, bytes: 600n * cpus });
+    expect(Object.keys(tables.reasonStats(4))).toEqual(REASON_NAMES);
+    expect(tables.reasonStats(4).echo_reply).toEqual({ packets: 4n * cpus, bytes: 400n * cpus });
   });
 
-  test("a number's next VIP starts from zero", () => {
+  test("a number's next VIP starts from zero", ({ fill, tables }) => {
     tables.putVip(web, { flags: 0, number: 4 });
-    setStats('stats', 4, 2n, 3n);
-    setStats('stats', 5, 2n, 3n);
-    setStats('drop_stats', 4 * DROP_REASONS_MAX + 8, 1n, 60n);
+    fill('stats', 4, words(2n, 3n));
+    fill('stats', 5, words(2n, 3n));
+    fill('reason_stats', rowOf(4, 'no_headroom'), words(1n, 60n));
     tables.deleteVip(web);
     expect(tables.vipStats(4).packets).toBe(0n);
     expect(tables.vipStats(5).packets).toBeGreaterThan(0n);
     expect(tables.dropStats(4).no_headroom.packets).toBe(0n);
   });
 
-  test('connection tables: one a CPU, and their flows by backend', () => {
+  test('connection tables: one a CPU, and their flows by backend', ({ host, maps, tables }) => {
     const created: BpfMap[] = [];
     const spy: MapHost = {
       createMap: (spec) => {
@@ -231,7 +172,7 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     expect(decode(FLOW_KEY, created[1]!.nextKey()!).dport).toBe(80);
   });
 
-  test('what is out of range is refused before anything is written', () => {
+  test('what is out of range is refused before anything is written', ({ read, tables }) => {
     const rows: readonly (readonly [() => unknown, string, number])[] = [
       [() => tables.putVip(web, { flags: 0, number: 512 }), 'VIP number', 512],
       [() => tables.putVip({ ...web, port: 65536 }, { flags: 0, number: 0 }), 'VIP port', 65536],
@@ -246,21 +187,67 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
       [() => tables.dropStats(512), 'VIP number', 512],
     ];
     for (const [run, what, value] of rows)
-      expect(faultOf(run)).toEqual({ code: 'TABLES_RANGE', what, value });
+      expect(tablesFault(run)).toEqual({ code: 'TABLES_RANGE', what, value });
     expect(tables.getVip(web)).toBeUndefined();
     expect(read('reals', u32(0))).toBe('00'.repeat(20));
   });
 
-  test('a write that is refused names map, operation and errno', () => {
-    // Ring 3 of 3: past the end of the map as it was made here.
-    expect(faultOf(() => tables.putRing(RINGS, new Uint32Array(RING_SIZE).fill(1)))).toMatchObject({
-      code: 'TABLES_WRITE',
-      map: 'ch_rings',
-      operation: 'update batch',
-      errno: 7,
+  test('how full the maps are: what is there counts once, and what is gone does not', ({ tables }) => {
+    const prefix: VipKey = { ...web6, prefixBits: 64 };
+    for (let time = 0; time < 2; time++) {
+      for (const vip of [web, dns, web6, prefix]) tables.putVip(vip, { flags: 0, number: 1 });
+      for (const real of [1, 2, 3]) tables.putReal(real, parseIp('10.0.0.1'));
+      for (const id of [1, 2]) tables.putServerId(id, 1);
+      for (const bits of [8, 16, 24, 32]) tables.putSourceRoute({ address: parseIp('10.0.0.0'), bits }, 1);
+      tables.putSourceRoute({ address: parseIp('fc00::'), bits: 7 }, 1);
+      tables.putDecapDestination(parseIp('10.0.0.9'));
+      tables.putDownReal(dns, 1);
+      tables.putDownReal(web, 1);
+    }
+    const entries = () => Object.fromEntries(tables.occupancy().map((one) => [one.map, one.entries]));
+    expect(entries()).toEqual({
+      vip_map: 3,
+      vip_lpm_map: 1,
+      reals: 3,
+      server_id_map: 2,
+      lpm_src_v4: 4,
+      lpm_src_v6: 1,
+      decap_dst: 1,
+      vip_to_down_reals_map: 2,
     });
+    for (let time = 0; time < 2; time++) {
+      for (const vip of [web, prefix]) tables.deleteVip(vip);
+      tables.clearReal(2);
+      tables.deleteServerId(2);
+      for (const bits of [9, 24]) tables.deleteSourceRoute({ address: parseIp('10.0.0.0'), bits });
+      tables.deleteSourceRoute({ address: parseIp('fc00::'), bits: 7 });
+      tables.deleteDecapDestination(parseIp('10.0.0.9'));
+    }
+    expect(entries()).toEqual({
+      vip_map: 2,
+      vip_lpm_map: 0,
+      reals: 2,
+      server_id_map: 1,
+      lpm_src_v4: 3,
+      lpm_src_v6: 0,
+      decap_dst: 0,
+      vip_to_down_reals_map: 1,
+    });
+    expect(tables.occupancy()[0]).toEqual({ map: 'vip_map', entries: 2, maxEntries: MAX_VIPS });
+  });
+
+  test('a write that is refused names map, operation and errno', ({ tables }) => {
+    // Ring 3 of 3: past the end of the map as it was made here.
+    expect(tablesFault(() => tables.putRing(TABLES_RINGS, new Uint32Array(RING_SIZE).fill(1)))).toMatchObject(
+      {
+        code: 'TABLES_WRITE',
+        map: 'ch_rings',
+        operation: 'update batch',
+        errno: 7,
+      },
+    );
     for (let port = 1; port <= MAX_VIPS; port++) tables.putVip({ ...web, port }, { flags: 0, number: 0 });
-    expect(faultOf(() => tables.putVip(dns, { flags: 0, number: 0 }))).toEqual({
+    expect(tablesFault(() => tables.putVip(dns, { flags: 0, number: 0 }))).toEqual({
       code: 'TABLES_WRITE',
       map: 'vip_map',
       operation: 'update',
@@ -268,15 +255,15 @@ describe.each(HOSTS)('tables over maps of the $name', ({ missing, make }) => {
     });
   });
 
-  test('a map that is missing or has another shape is refused', () => {
+  test('a map that is missing or has another shape is refused', ({ maps }) => {
     const without = new Map(maps);
     without.delete('ch_rings');
-    expect(faultOf(() => new BalancerTables(without))).toEqual({
+    expect(tablesFault(() => new BalancerTables(without))).toEqual({
       code: 'TABLES_MAP_MISSING',
       map: 'ch_rings',
     });
     const wrong = new Map(maps).set('vip_map', maps.get('reals')!);
-    expect(faultOf(() => new BalancerTables(wrong))).toEqual({
+    expect(tablesFault(() => new BalancerTables(wrong))).toEqual({
       code: 'TABLES_MAP_SHAPE',
       map: 'vip_map',
       keySize: 4,

@@ -1,7 +1,8 @@
+import { PacketContext } from '../bpf/context/packet.js';
 import type { Executable } from '../bpf/engine/context.js';
-import { interpret } from '../bpf/engine/interpreter.js';
-import { compileProgram, instantiateProgram } from '../bpf/jit/compile.js';
-import type { BpfMap, MapSpec } from '../bpf/maps/map.js';
+import { InterpreterError } from '../bpf/engine/interpreter.js';
+import type { HelperUser } from '../bpf/helpers/prototypes.js';
+import { LoadedProgram } from '../bpf/machine/loaded.js';
 import { type ArenaMap, ArenaMaps, mapBytes } from '../bpf/maps/registry.js';
 import { instantiateRuntime, type Runtime } from '../bpf/maps/runtime.js';
 import { Arena } from '../bpf/memory/arena.js';
@@ -18,9 +19,27 @@ import {
   XDP_MD_RX_QUEUE_INDEX,
 } from '../bpf/memory/layout.js';
 import { createMaps } from '../bpf/object/create-maps.js';
-import type { ObjectSpec, ProgramSpec } from '../bpf/object/spec.js';
-import { admitProgram } from '../bpf/verifier/admit.js';
-import { CodedError } from '../errors.js';
+import type { ObjectSpec } from '../bpf/object/spec.js';
+import {
+  boundLru,
+  checkFrame,
+  findReplayProgram,
+  noWorker,
+  type ReplayEngine,
+  ReplayError,
+  type ReplayOptions,
+  type ReplayResult,
+  type ReplayRun,
+  replayType,
+} from './replay-engine.js';
+
+export {
+  ReplayError,
+  type ReplayFault,
+  type ReplayOptions,
+  type ReplayResult,
+  type ReplayRun,
+} from './replay-engine.js';
 
 /** Room before a frame, bytes: the kernel's XDP_PACKET_HEADROOM. */
 export const REPLAY_HEADROOM_BYTES = 256;
@@ -28,143 +47,165 @@ export const REPLAY_HEADROOM_BYTES = 256;
 export const REPLAY_MAX_FRAME_BYTES = 65535;
 /** Room behind the longest frame for adjust_tail, bytes. */
 const TAILROOM_BYTES = 257;
-/** The one worker's CPU; the other one is the control plane's. */
-const CPU = 0;
+/** TC programs get no shorter frame: the kernel would have dropped it. */
+const ETHERNET_BYTES = 14;
 /** BPF_PROG_TEST_RUN without a context runs as if on the loopback interface; so does a replay. */
 const IFINDEX = 1;
 /** Room for maps that are created beside the object's own; memory that is not written takes no page. */
 const SPARE_MAPS_BYTES = 64 * 2 ** 20;
-const LRU_TYPES: ReadonlySet<string> = new Set(['LRU_HASH', 'LRU_PERCPU_HASH']);
 
-type ReplayFault =
-  | { readonly code: 'REPLAY_PROGRAM'; readonly program: string; readonly programs: readonly string[] }
-  | { readonly code: 'REPLAY_FRAME'; readonly bytes: number; readonly maxBytes: number };
-/** The object has no such program, or a frame is too long. */
-export class ReplayError extends CodedError<ReplayFault> {}
-
-export interface ReplayOptions {
-  readonly object: ObjectSpec;
-  /** Name of the program (its C function). */
-  readonly program: string;
-  readonly engine: 'jit' | 'interpreter';
-  /** Upper bound on the entries of each LRU map of the object: production sizes would take production memory. */
-  readonly lruEntries?: number;
-}
-
-export interface ReplayResult {
-  /** What the program returned (an XDP verdict, see VERDICT_NAMES). */
-  readonly verdict: number;
-  /** The frame as the program left it: a copy. */
-  readonly frame: Uint8Array;
+/** One CPU: where its context and clock are, and the program on it. */
+interface Cpu {
+  readonly executable: Executable;
+  /** Arena offset of its xdp_md. */
+  readonly context: number;
+  readonly clock: number;
+  readonly skb: PacketContext;
 }
 
 /**
- * Runs one XDP program over frames, offline: an arena of its own, one worker's CPU, no privileges.
- * Maps keep their content from frame to frame, as on an interface.
+ * Runs one XDP or TC program over frames, offline: an arena of its own, a CPU for each worker, no privileges. Programs
+ * that the object's PROG_ARRAYs name are there for tail calls. One frame at a time, whatever the worker.
  */
-export class Replay {
-  /** The object's maps by name. */
-  readonly maps: ReadonlyMap<string, BpfMap>;
-  /** To create further maps beside them (inner maps of a map of maps). */
+export class Replay implements ReplayEngine {
+  readonly type: HelperUser;
+  readonly maps: ReadonlyMap<string, ArenaMap>;
   readonly host: ArenaMaps;
-  /** CPUs that programs see copies of per-CPU values for; the program runs on CPU 0. */
+  /** CPUs that programs see copies of per-CPU values for: the workers' and the control plane's. */
   readonly cpus: number;
+  readonly workers: number;
+  readonly minFrameBytes: number;
+  readonly maxFrameBytes = REPLAY_MAX_FRAME_BYTES;
+  readonly #program: string;
   readonly #arena: Arena;
-  readonly #executable: Executable;
+  readonly #cpus: readonly Cpu[];
   readonly #view: DataView;
-  readonly #context: number;
+  #closed = false;
 
   /** @throws ReplayError REPLAY_PROGRAM; what decoding, checking, compiling and map creation throw */
-  constructor({ object, program, engine, lruEntries }: ReplayOptions) {
-    const spec = object.programs.find(({ name }) => name === program);
-    if (spec === undefined) throw noProgram(object, program);
-    const size = (map: MapSpec): MapSpec =>
-      lruEntries !== undefined && LRU_TYPES.has(map.type) && map.maxEntries > lruEntries
-        ? { ...map, maxEntries: lruEntries }
-        : map;
-    const adjust = (map: MapSpec): MapSpec =>
-      size(map.inner === undefined ? map : { ...map, inner: size(map.inner) });
-
-    const workers = 1;
+  constructor({ object, program, engine, workers = 1, lruEntries }: ReplayOptions) {
+    const spec = findReplayProgram(object, program);
+    const type = replayType(spec.type)!;
+    const adjust = boundLru(lruEntries);
     const mapsBytes = object.maps.reduce(
       (sum, map) => sum + mapBytes(adjust(map), workers + 1),
       SPARE_MAPS_BYTES,
     );
     const ringsBytes = REPLAY_HEADROOM_BYTES + REPLAY_MAX_FRAME_BYTES + TAILROOM_BYTES;
     const arena = Arena.create({ workers, mapsBytes, ringsBytes });
-    const host = new ArenaMaps(arena);
-    const maps = createMaps<ArenaMap>(object, host, adjust);
-    const runtime = instantiateRuntime(arena.memory, CPU);
     this.#arena = arena;
-    this.maps = maps;
-    this.host = host;
+    this.#program = spec.name;
+    this.type = type;
+    this.host = new ArenaMaps(arena);
+    this.maps = createMaps<ArenaMap>(object, this.host, adjust);
     this.cpus = arena.cpus;
+    this.workers = workers;
+    this.minFrameBytes = type === 'xdp' ? 0 : ETHERNET_BYTES;
     this.#view = new DataView(arena.u8.buffer);
-    this.#context = arena.block(CPU) + CPU_XDP_MD;
-    this.#executable = prepare(object, spec, [...maps.values()], engine, runtime);
+
+    const runtimes = Array.from({ length: workers }, (_, cpu) => instantiateRuntime(arena.memory, cpu));
+    const executables = this.#load(object, spec.name, type, engine, runtimes);
+    const room = { offset: arena.rings.offset, bytes: ringsBytes };
+    this.#cpus = executables.map((executable, cpu) => ({
+      executable,
+      context: arena.block(cpu) + CPU_XDP_MD,
+      clock: arena.block(cpu) + CPU_CLOCK_NS,
+      skb: new PacketContext(arena, { cpu, type: 'sched_cls', room }),
+    }));
   }
 
   /**
-   * Run the program over one frame.
-   * @param frame from the Ethernet header on; it is copied
-   * @param clockNs what bpf_ktime_get_ns gives; without it the clock stays where it was (0 at first)
-   * @throws ReplayError REPLAY_FRAME for a frame over REPLAY_MAX_FRAME_BYTES
+   * Without a clock it stays where it was (0 at first).
+   * @throws ReplayError REPLAY_FRAME, REPLAY_WORKER, REPLAY_TRAP
    */
-  run(frame: Uint8Array, clockNs?: bigint): ReplayResult {
-    if (frame.length > REPLAY_MAX_FRAME_BYTES) {
-      const fault = { code: 'REPLAY_FRAME', bytes: frame.length, maxBytes: REPLAY_MAX_FRAME_BYTES } as const;
+  run(frame: Uint8Array, clockNs?: bigint, { worker = 0, mark = 0 }: ReplayRun = {}): ReplayResult {
+    checkFrame(this, frame);
+    const cpu = this.#cpus[worker];
+    if (cpu === undefined) throw noWorker(worker, this.workers);
+    if (clockNs !== undefined) this.#view.setBigUint64(cpu.clock, clockNs, true);
+    if (this.type === 'sched_cls') {
+      cpu.skb.place(frame, { fields: { mark } });
+      const verdict = this.#call(cpu.executable, cpu.skb.address) | 0;
+      return { verdict, frame: cpu.skb.packet() };
+    }
+    this.#place(frame, cpu.context);
+    const verdict = this.#call(cpu.executable, cpu.context) >>> 0;
+    const end = this.#get(cpu.context + XDP_MD_DATA_END);
+    return { verdict, frame: this.#arena.u8.slice(this.#get(cpu.context + XDP_MD_DATA), end) };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const map of this.maps.values()) map.close();
+  }
+
+  /** The program on each CPU, and what it may tail-call. */
+  #load(
+    object: ObjectSpec,
+    program: string,
+    type: HelperUser,
+    engine: 'jit' | 'interpreter',
+    runtimes: readonly Runtime[],
+  ): readonly Executable[] {
+    const maps = [...this.maps.values()];
+    const slots = object.maps.flatMap(({ name, programs = [] }) =>
+      programs.map((slot) => ({ ...slot, map: name })),
+    );
+    const names = new Set([program, ...slots.map((slot) => slot.program)]);
+    const numbers = new Map<string, number>();
+    let entry: readonly Executable[] = [];
+    for (const spec of object.programs.filter(({ name }) => names.has(name))) {
+      const number = this.host.programs.allocate(spec.name);
+      const loaded = new LoadedProgram(spec, number, maps, { object, type, engine, verify: true });
+      const executables = runtimes.map((runtime) => loaded.instantiate(runtime));
+      numbers.set(spec.name, number);
+      if (spec.name === program) entry = executables;
+    }
+    for (const { map, index, program: target } of slots) {
+      const words = Uint32Array.of(index, numbers.get(target) ?? 0);
+      const bytes = new Uint8Array(words.buffer);
+      this.maps.get(map)?.update(bytes.subarray(0, 4), bytes.subarray(4));
+    }
+    return entry;
+  }
+
+  #call(executable: Executable, context: number): number {
+    try {
+      return executable.run(context);
+    } catch (cause) {
+      if (!(cause instanceof WebAssembly.RuntimeError) && !(cause instanceof InterpreterError)) throw cause;
       throw new ReplayError(
-        fault,
-        `frame of ${frame.length} bytes: at most ${REPLAY_MAX_FRAME_BYTES} are possible`,
+        { code: 'REPLAY_TRAP', program: this.#program },
+        `program ${this.#program} trapped: ${cause.message}`,
+        { cause },
       );
     }
-    const arena = this.#arena;
-    if (clockNs !== undefined) this.#view.setBigUint64(arena.block(CPU) + CPU_CLOCK_NS, clockNs, true);
+  }
 
+  #place(frame: Uint8Array, context: number): void {
+    const arena = this.#arena;
     const start = arena.rings.offset;
     const data = start + REPLAY_HEADROOM_BYTES;
     const end = start + REPLAY_HEADROOM_BYTES + REPLAY_MAX_FRAME_BYTES + TAILROOM_BYTES;
     // What the last frame left around this one must not show: the same frame gives the same result.
     arena.u8.fill(0, start, data);
     arena.u8.set(frame, data);
-    this.#set(XDP_MD_DATA, data);
-    this.#set(XDP_MD_DATA_END, data + frame.length);
-    this.#set(XDP_MD_DATA_META, data);
-    this.#set(XDP_MD_INGRESS_IFINDEX, IFINDEX);
-    this.#set(XDP_MD_RX_QUEUE_INDEX, 0);
-    this.#set(XDP_MD_EGRESS_IFINDEX, 0);
-    this.#set(XDP_MD_HARD_START, start);
-    this.#set(XDP_MD_HARD_END, end);
-
-    const verdict = this.#executable.run(this.#context) >>> 0;
-    return { verdict, frame: arena.u8.slice(this.#get(XDP_MD_DATA), this.#get(XDP_MD_DATA_END)) };
+    this.#set(context + XDP_MD_DATA, data);
+    this.#set(context + XDP_MD_DATA_END, data + frame.length);
+    this.#set(context + XDP_MD_DATA_META, data);
+    this.#set(context + XDP_MD_INGRESS_IFINDEX, IFINDEX);
+    this.#set(context + XDP_MD_RX_QUEUE_INDEX, 0);
+    this.#set(context + XDP_MD_EGRESS_IFINDEX, 0);
+    this.#set(context + XDP_MD_HARD_START, start);
+    this.#set(context + XDP_MD_HARD_END, end);
   }
 
-  #set(field: number, value: number): void {
-    this.#view.setUint32(this.#context + field, value, true);
+  #set(at: number, value: number): void {
+    this.#view.setUint32(at, value, true);
   }
 
-  #get(field: number): number {
-    return this.#view.getUint32(this.#context + field, true);
+  #get(at: number): number {
+    return this.#view.getUint32(at, true);
   }
-}
-
-function noProgram(object: ObjectSpec, program: string): ReplayError {
-  const programs = object.programs.map(({ name }) => name);
-  const fault = { code: 'REPLAY_PROGRAM', program, programs } as const;
-  return new ReplayError(fault, `no program ${program}; the object has ${programs.join(', ') || 'none'}`);
-}
-
-function prepare(
-  object: ObjectSpec,
-  spec: ProgramSpec,
-  maps: readonly ArenaMap[],
-  engine: 'jit' | 'interpreter',
-  runtime: Runtime,
-): Executable {
-  const instructions = admitProgram(spec, object, { type: 'xdp', maps: maps.map((map) => map.spec) });
-  const infos = maps.map((map) => map.info);
-  if (engine === 'interpreter') return interpret(instructions, { runtime, maps: infos });
-  const { wasm } = compileProgram(instructions, infos);
-  return instantiateProgram(new WebAssembly.Module(wasm), runtime);
 }

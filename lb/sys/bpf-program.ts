@@ -9,6 +9,8 @@ import { closeFd } from './syscall.js';
 const PROGRAM_TYPES: Partial<Record<ProgramType, number>> = { xdp: 6, sched_cls: 3 };
 /** enum bpf_attach_type: BPF_XDP. */
 const ATTACH_XDP = 37;
+/** enum bpf_attach_type: BPF_TCX_INGRESS, BPF_TCX_EGRESS. */
+const ATTACH_TCX = { ingress: 46, egress: 47 } as const;
 /** prog_flags: BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS. */
 const FLAG_SLEEPABLE = 16;
 const FLAG_FRAGS = 32;
@@ -19,6 +21,9 @@ export type XdpMode = keyof typeof XDP_MODES;
 const LOAD_ATTR_BYTES = 128;
 const TEST_RUN_ATTR_BYTES = 80;
 const LINK_ATTR_BYTES = 64;
+/** struct __sk_buff (uapi/linux/bpf.h): its length and its field `mark`, bytes. */
+const SKB_BYTES = 192;
+const SKB_MARK = 8;
 const LOG_BYTES = 16 * 1024 * 1024;
 
 const LD_IMM64 = 0x18;
@@ -27,10 +32,12 @@ const PSEUDO_MAP_VALUE = 2;
 
 /** What BPF_PROG_TEST_RUN gives back. */
 export interface TestRun {
-  /** The program's result: an XDP verdict. */
+  /** The program's result: an XDP verdict or a TC action, unsigned. */
   readonly verdict: number;
   /** The packet as the program left it. */
   readonly packet: Uint8Array;
+  /** skb->mark as the program left it, where the run began with one; else 0. */
+  readonly mark: number;
   /** Mean time of one run, ns. */
   readonly durationNs: number;
 }
@@ -59,9 +66,10 @@ export class KernelProgram {
    * Run the program on a packet (BPF_PROG_TEST_RUN).
    * With `repeat` each run gets the packet that the last one left; the duration is the mean.
    * @param packet at least 14 bytes: the kernel takes no shorter frame
+   * @param mark skb->mark, for TC programs
    * @throws BpfError BPF_CALL
    */
-  testRun(packet: Uint8Array, repeat = 1): TestRun {
+  testRun(packet: Uint8Array, repeat = 1, mark = 0): TestRun {
     // Room for what a program puts in front or behind: XDP's headroom and one page at most.
     const out = new Uint8Array(packet.length + 4096);
     const attr = new BpfAttr(TEST_RUN_ATTR_BYTES)
@@ -71,8 +79,19 @@ export class KernelProgram {
       .pointer(16, packet)
       .pointer(24, out)
       .u32(32, repeat);
+    const skb = new Uint8Array(SKB_BYTES);
+    const fields = new DataView(skb.buffer);
+    if (mark !== 0) {
+      fields.setUint32(SKB_MARK, mark, true);
+      attr.u32(40, skb.length).u32(44, skb.length).pointer(48, skb).pointer(56, skb);
+    }
     bpfCallOrThrow('PROG_TEST_RUN', attr, `program ${this.name}`);
-    return { verdict: attr.getU32(4), packet: out.slice(0, attr.getU32(12)), durationNs: attr.getU32(36) };
+    return {
+      verdict: attr.getU32(4),
+      packet: out.slice(0, attr.getU32(12)),
+      mark: fields.getUint32(SKB_MARK, true),
+      durationNs: attr.getU32(36),
+    };
   }
 
   /**
@@ -85,14 +104,16 @@ export class KernelProgram {
       .u32(4, ifindex)
       .u32(8, ATTACH_XDP)
       .u32(12, XDP_MODES[mode]);
-    let fd = bpfCallOrThrow('LINK_CREATE', attr, `program ${this.name} on interface ${ifindex} (${mode})`);
-    return {
-      ifindex,
-      close: () => {
-        if (fd >= 0) closeFd(fd);
-        fd = -1;
-      },
-    };
+    return openLink(ifindex, attr, `program ${this.name} on interface ${ifindex} (${mode})`);
+  }
+
+  /**
+   * Attach a TC program to an interface until the link is closed (tcx, Linux 6.6), behind those that are there.
+   * @throws BpfError BPF_CALL
+   */
+  attachTc(ifindex: number, direction: keyof typeof ATTACH_TCX): XdpLink {
+    const attr = new BpfAttr(LINK_ATTR_BYTES).u32(0, this.#fd).u32(4, ifindex).u32(8, ATTACH_TCX[direction]);
+    return openLink(ifindex, attr, `program ${this.name} on interface ${ifindex} (tc ${direction})`);
   }
 
   /** Give the descriptor back; an attached link keeps the program alive. */
@@ -100,6 +121,17 @@ export class KernelProgram {
     if (this.#fd >= 0) closeFd(this.#fd);
     this.#fd = -1;
   }
+}
+
+function openLink(ifindex: number, attr: BpfAttr, subject: string): XdpLink {
+  let fd = bpfCallOrThrow('LINK_CREATE', attr, subject);
+  return {
+    ifindex,
+    close: () => {
+      if (fd >= 0) closeFd(fd);
+      fd = -1;
+    },
+  };
 }
 
 /**

@@ -10,8 +10,23 @@
 #define MAX_CPUS 128
 /* Entries of the table that a CPU without one of its own falls back to, and of the template of the others. */
 #define FALLBACK_ENTRIES 1000
+#define GLOBAL_FALLBACK_ENTRIES 10000
+/* Entries unless the control plane sizes the map at load. */
+#define MAX_CIDR_VIPS 256
+#define MAX_SERVER_IDS 65536
+#define MAX_SOURCE_ROUTES 65536
+#define MAX_DECAP_DESTINATIONS 512
+#define EVENT_BYTES (1 << 20)
+
+/* Slots of pckt_srcs. */
+#define OWN_IPV4 0
+#define OWN_IPV6 1
+
+/* Slots of ctl_array. */
 #define CTL_SLOTS 16
 #define CTL_ROUTER_MAC 0
+/* Not 0: packets are reported as events. */
+#define CTL_EVENTS 5
 
 /* Seeds of the flow hash. They hold whatever the number of VIPs: all nodes of a fleet must agree. */
 #define HASH_SEED (RING_SIZE * MAX_VIPS)
@@ -22,11 +37,24 @@
 /* vip_meta.flags */
 #define F_HASH_NO_SRC_PORT (1 << 0)
 #define F_LRU_BYPASS (1 << 1)
+#define F_QUIC_VIP (1 << 2)
 #define F_HASH_DPORT_ONLY (1 << 3)
+#define F_SRC_ROUTING (1 << 4)
+#define F_LOCAL_VIP (1 << 5)
+#define F_GLOBAL_LRU (1 << 6)
 #define F_HASH_SRC_DST_PORT (1 << 7)
+#define F_UDP_STABLE_ROUTING (1 << 8)
+#define F_UDP_FLOW_MIGRATION (1 << 9)
 
 /* real_definition.flags */
 #define F_REAL_IPV6 (1 << 0)
+#define F_REAL_LOCAL (1 << 1)
+
+/* Flags of a tunnel destination (decap_dst). */
+#define F_DECAP_EGRESS (1 << 1)
+
+/* Ids below this are told apart by server_id_map; the two last of 24 bits are never mapped. */
+#define SERVER_ID_LIMIT 0xfffffe
 
 #define OUTER_TTL 64
 /* 172.16.0.0/16, as the first two bytes of the word in the packet: outer IPv4 sources carry a flow's entropy. */
@@ -36,32 +64,85 @@
 
 /* Index in stats[], after the VIPs' own slots. */
 enum global_counter {
-	COUNTER_LRU = MAX_VIPS + 0,
-	COUNTER_LRU_MISS = MAX_VIPS + 1,
-	COUNTER_NEW_CONNECTION_RATE = MAX_VIPS + 2,
-	COUNTER_FALLBACK_LRU = MAX_VIPS + 3,
-	COUNTER_ENCAP_FAIL = MAX_VIPS + 7,
-	COUNTER_RING_DROP = MAX_VIPS + 9,
-	COUNTER_XDP_TOTAL = MAX_VIPS + 16,
+	COUNTER_LRU = MAX_VIPS + 0,                 /* packets for a VIP; packets whose backend the ring gave */
+	COUNTER_LRU_MISS = MAX_VIPS + 1,            /* TCP SYN without an entry; other TCP without an entry */
+	COUNTER_NEW_CONNECTION_RATE = MAX_VIPS + 2, /* connections in the current second; its start, ns */
+	COUNTER_FALLBACK_LRU = MAX_VIPS + 3,        /* packets on a CPU without a table */
+	COUNTER_TOO_BIG_SENT = MAX_VIPS + 4,        /* "packet too big" sent: IPv4; IPv6 */
+	COUNTER_SOURCE_ROUTE = MAX_VIPS + 5,        /* no route for the client; a route */
+	COUNTER_REMOTE_DECAP = MAX_VIPS + 6,        /* tunnel packets for an address of decap_dst */
+	COUNTER_ENCAP_FAIL = MAX_VIPS + 7,          /* no room for the outer header: IPv4; IPv6 */
+	COUNTER_GLOBAL_LRU = MAX_VIPS + 8,          /* no global table for the CPU; backends it gave */
+	COUNTER_RING_DROP = MAX_VIPS + 9,           /* the backend does not exist; the ring is empty */
+	COUNTER_DECAP = MAX_VIPS + 10,              /* outer headers taken off: IPv4; IPv6 */
+	COUNTER_QUIC_ICMP = MAX_VIPS + 11,          /* ICMP errors for QUIC VIPs; with a code that may be ignored */
+	COUNTER_TOO_BIG_SEEN_IPV6 = MAX_VIPS + 12,  /* ICMPv6 "packet too big"; with an MTU below 1280 */
+	COUNTER_TOO_BIG_SEEN_IPV4 = MAX_VIPS + 13,  /* ICMP "fragmentation needed"; with an MTU below 1280 */
+	COUNTER_REBALANCED = MAX_VIPS + 14,         /* decapsulated, then balanced: inner IPv4; IPv6 */
+	COUNTER_FLOW_MIGRATED = MAX_VIPS + 15,      /* UDP flows taken from a backend that is down */
+	COUNTER_XDP_TOTAL = MAX_VIPS + 16,          /* frames; bytes as received. These four */
 	COUNTER_XDP_TX = MAX_VIPS + 17,
 	COUNTER_XDP_DROP = MAX_VIPS + 18,
 	COUNTER_XDP_PASS = MAX_VIPS + 19,
+	COUNTER_EGRESS_DECAP = MAX_VIPS + 20,       /* decapsulated and sent back out: inner IPv4; IPv6 */
 };
 #define STATS_SLOTS 1024
 
-/* Why a packet was dropped: every XDP_DROP of the balancer is counted under one of these. */
-enum drop_reason {
-	DROP_SHORT_FRAME,     /* no room for an Ethernet header */
-	DROP_FRAGMENT,        /* a fragment, for a VIP's address: its ports cannot be known */
-	DROP_IP_OPTIONS,      /* an IPv4 header that is not 20 bytes, for a VIP's address */
-	DROP_TRUNCATED,       /* no room for the TCP or UDP header, for a VIP's address */
-	DROP_TOO_LONG,        /* longer than max_frame_bytes: its encapsulated form would not fit the path */
-	DROP_EMPTY_RING,      /* the VIP has no backend */
-	DROP_NO_REAL,         /* the ring names a backend that does not exist */
-	DROP_FAMILY_MISMATCH, /* an IPv6 packet, an IPv4 backend */
-	DROP_NO_HEADROOM,     /* the driver left no room for the outer header */
-	DROP_REASONS,
+/* What became of a packet. Every packet that is not forwarded is counted under one of the drop or pass reasons. */
+enum reason {
+	REASON_FORWARDED,      /* to a backend, with an outer header */
+	REASON_ECHO_REPLY,     /* answered: echo request for a VIP */
+	REASON_TOO_BIG_SENT,   /* answered: the frame is longer than max_frame_bytes */
+	REASON_EGRESS_DECAP,   /* outer header taken off, sent back where it came from */
+
+	DROP_SHORT_FRAME = 8,  /* no room for an Ethernet header and its tags */
+	DROP_FRAGMENT,         /* a fragment, for a VIP's address: its ports cannot be known */
+	DROP_IP_OPTIONS,       /* an IPv4 header that is not 20 bytes, for a VIP's address */
+	DROP_TRUNCATED,        /* no room for the transport header, for a VIP's address */
+	DROP_TOO_LONG,         /* longer than max_frame_bytes, and no answer can be sent */
+	DROP_EMPTY_RING,       /* the VIP has no backend */
+	DROP_NO_REAL,          /* the ring or a route names a backend that does not exist */
+	DROP_FAMILY_MISMATCH,  /* an IPv6 packet, an IPv4 backend */
+	DROP_NO_HEADROOM,      /* no room for the outer header */
+	DROP_ICMP_INNER,       /* an ICMP error for a VIP's address whose embedded packet cannot be read */
+	DROP_UNKNOWN_SERVER,   /* a server id that is mapped to a backend which does not exist */
+	DROP_INNER_TTL,        /* decapsulated, and its TTL has run out */
+	DROP_DECAP_FAILED,     /* the outer header could not be taken off */
+
+	PASS_NOT_IP = 32,      /* neither IPv4 nor IPv6 */
+	PASS_NO_IP_HEADER,        /* too short to tell the address */
+	PASS_NO_VIP,           /* no VIP has this address, protocol and port */
+	PASS_UNREADABLE,       /* fragment, options or cut short, and not for a VIP's address */
+	PASS_PROTOCOL,         /* neither TCP, UDP, ICMP nor a tunnel; IPv6 extension headers too */
+	PASS_ICMP,             /* ICMP that is no echo request for a VIP and no error that is routed */
+	PASS_DECAPSULATED,     /* outer header taken off: the packet is for this host */
+	PASS_NOT_OUR_TUNNEL,   /* a tunnel packet for an address that is not in decap_dst and not our own */
+	PASS_LOCAL,            /* the backend is this host */
+	REASONS,
 };
-/* drop_stats: index = slot * DROP_REASONS_MAX + reason; slot = vip_num, or DROP_SLOT_NO_VIP. */
-#define DROP_REASONS_MAX 32
-#define DROP_SLOT_NO_VIP MAX_VIPS
+#define FIRST_DROP_REASON DROP_SHORT_FRAME
+#define FIRST_PASS_REASON PASS_NOT_IP
+/* reason_stats: index = slot * REASONS_MAX + reason; slot = vip_num, or REASON_SLOT_NO_VIP. */
+#define REASONS_MAX 64
+#define REASON_SLOT_NO_VIP MAX_VIPS
+
+/* Where the backend came from. */
+enum table {
+	TABLE_NONE,
+	TABLE_RING,
+	TABLE_LRU,
+	TABLE_GLOBAL_LRU,
+	TABLE_SOURCE_ROUTE,
+	TABLE_QUIC,          /* server id of the connection id */
+	TABLE_UDP_SERVER_ID, /* stable routing */
+	TABLE_TCP_SERVER_ID, /* TCP option */
+};
+
+/* Kinds of events; the first three have the numbers that monitors of a compatible balancer know. */
+enum event {
+	EVENT_TCP_NONSYN_LRU_MISS = 0,
+	EVENT_PACKET_TOO_BIG = 1,
+	EVENT_QUIC_UNKNOWN_SERVER = 2,
+	EVENT_DROP = 16,
+};
+#define EVENT_PACKET_BYTES 128

@@ -10,11 +10,11 @@
 /* What goes into the outer header. Words are little-endian reads of packet bytes. */
 struct tunnel {
 	__u64 next_hop;      /* MAC address in the low 48 bits */
-	__u32 client;        /* last four bytes of the client's address, 0 when the VIP's hash leaves it out */
+	__u32 client;        /* a word of the client's address, 0 when the VIP's hash leaves it out */
 	__u32 sport;         /* source port, as in the packet */
 	__u32 inner_bytes;   /* of the packet inside, its IP header included */
 	__u8 traffic_class;
-	__u8 inner_protocol; /* 4 or 41 */
+	bool is_inner_ipv6;
 };
 
 /* New Ethernet header in front; source is the destination of the frame that came in, `growth` bytes further on. */
@@ -47,7 +47,7 @@ static __always_inline bool encap_ipv4(struct xdp_md *ctx, const struct tunnel *
 
 	/* Version, IHL, ToS and total length; TTL and protocol; as words of the packet. */
 	first_word = IPV4_VERSION_IHL | tunnel->traffic_class << 8 | (__u32)be16(IPV4_BYTES + tunnel->inner_bytes) << 16;
-	ttl_word = OUTER_TTL | tunnel->inner_protocol << 8;
+	ttl_word = OUTER_TTL | (tunnel->is_inner_ipv6 ? PROTOCOL_IPV6 : PROTOCOL_IPIP) << 8;
 	/* 172.16.(s2 ^ port's second byte).(s3 ^ port's first byte) */
 	src = OUTER_IPV4_PREFIX | ((tunnel->client >> 16) ^ be16(tunnel->sport)) << 16;
 
@@ -77,7 +77,7 @@ static __always_inline bool encap_ipv6(struct xdp_md *ctx, const struct tunnel *
 	/* Version 6, the traffic class across two bytes, flow label 0. */
 	outer->version_class_flow = 0x60 | traffic_class >> 4 | (traffic_class & 0x0f) << 12;
 	outer->payload_bytes = be16(tunnel->inner_bytes);
-	outer->next_header = tunnel->inner_protocol;
+	outer->next_header = tunnel->is_inner_ipv6 ? PROTOCOL_IPV6 : PROTOCOL_IPIP;
 	outer->hop_limit = OUTER_TTL;
 	outer->src[0] = OUTER_IPV6_PREFIX;
 	outer->src[1] = (__u64)(tunnel->client ^ tunnel->sport) << 32;

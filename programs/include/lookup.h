@@ -1,86 +1,83 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which backend a flow goes to: the connection table first, then the ring. */
+/* Which VIP a packet is for, and which backend a new flow gets. */
 #pragma once
+#include "connections.h"
 #include "hash.h"
-#include "parse.h"
-#include "stats.h"
 
-/* What is known of a flow while its backend is looked for. Not the key itself: that must have an address. */
-struct flow {
-	struct flow_key *key;
-	void *table; /* this CPU's connection table; NULL: fallback_cache */
-	__u64 now;   /* 0: the clock has not been read */
-	__u32 vip_num;
-	__u32 vip_flags;
-};
-
-static __always_inline __u64 flow_now(struct flow *flow)
+/* A VIP that is a prefix. */
+static __noinline struct vip_meta *find_prefix_vip(const struct vip_definition *vip)
 {
-	if (flow->now == 0)
-		flow->now = bpf_ktime_get_ns();
-	return flow->now;
+	struct vip_lpm_key key = { .prefix_bits = 32 + 128, .port = vip->port, .protocol = vip->protocol };
+
+	__builtin_memcpy(key.address, vip->address, sizeof(key.address));
+	return bpf_map_lookup_elem(&vip_lpm_map, &key);
 }
 
-/* Row of a backend, NULL when there is none. A row of a live backend has an address word or the IPv6 flag. */
-static __always_inline struct real_definition *find_real(__u32 index)
+/* The VIP of a packet: with its port, else with every port; its address, else a prefix. */
+static __always_inline struct vip_meta *find_vip(struct vip_definition *vip, struct packet *packet, bool is_ipv6)
 {
-	struct real_definition *real = bpf_map_lookup_elem(&reals, &index);
+	struct vip_meta *meta = bpf_map_lookup_elem(&vip_map, vip);
 
-	return real && (real->address[0] | real->flags) ? real : NULL;
-}
-
-/* The fallback's own calls are out of line: one map at each call, so that both can be compiled to its own code. */
-static __noinline struct real_pos_lru *find_in_fallback(struct flow_key *key)
-{
-	return bpf_map_lookup_elem(&fallback_cache, key);
-}
-
-static __noinline int insert_in_fallback(struct flow_key *key, struct real_pos_lru *entry)
-{
-	return bpf_map_update_elem(&fallback_cache, key, entry, BPF_ANY);
-}
-
-/* Backend that the connection table holds for the flow: its row and, in *index, its number. */
-static __always_inline struct real_definition *find_connection(struct flow *flow, bool is_udp, __u32 *index)
-{
-	struct real_pos_lru *entry;
-
-	if (likely(flow->table))
-		entry = bpf_map_lookup_elem(flow->table, flow->key);
-	else
-		entry = find_in_fallback(flow->key);
-	if (!entry)
-		return NULL;
-	if (is_udp) {
-		__u64 now = flow_now(flow);
-
-		if (now - entry->atime > udp_timeout_ns)
+	if (likely(meta))
+		return meta;
+	if (prefix_vips && is_ipv6)
+		meta = find_prefix_vip(vip);
+	if (!meta) {
+		set_service(vip, 0, packet->protocol);
+		meta = bpf_map_lookup_elem(&vip_map, vip);
+		if (!meta && prefix_vips && is_ipv6)
+			meta = find_prefix_vip(vip);
+		if (!meta)
 			return NULL;
-		entry->atime = now;
 	}
-	*index = entry->pos;
-	return find_real(*index);
+	/* Sends a client's connections to one backend, unless told to tell ports apart. */
+	if (!(meta->flags & (F_HASH_DPORT_ONLY | F_HASH_SRC_DST_PORT)))
+		packet->ports &= 0xffff;
+	return meta;
 }
 
-/* True when this CPU has noted its share of new connections in this second. Counts the call. */
-static __always_inline bool is_flooded(__u64 now)
+/* Whether an address carries a VIP, whatever port and protocol. */
+static __noinline bool is_vip_address(const struct ip_address *address, bool is_ipv6)
 {
-	__u32 index = COUNTER_NEW_CONNECTION_RATE;
-	struct lb_stats *rate = bpf_map_lookup_elem(&stats, &index);
+	struct ipv6_prefix key = { .prefix_bits = 128 };
 
-	if (!rate)
+	if (bpf_map_lookup_elem(&vip_addresses, address))
 		return true;
-	if (now - rate->v2 > NS_PER_SECOND) {
-		rate->v1 = 1;
-		rate->v2 = now;
+	if (!prefix_vips || !is_ipv6)
 		return false;
+	__builtin_memcpy(key.address, address->address, sizeof(key.address));
+	return bpf_map_lookup_elem(&vip_prefixes, &key) != NULL;
+}
+
+/* Backend of the client's prefix; 0: none. */
+static __noinline __u32 find_source_route(const struct flow_key *flow, bool is_ipv6)
+{
+	__u32 *real;
+
+	if (is_ipv6) {
+		struct ipv6_prefix key = { .prefix_bits = 128 };
+
+		__builtin_memcpy(key.address, flow->src, sizeof(key.address));
+		real = bpf_map_lookup_elem(&lpm_src_v6, &key);
+	} else {
+		struct ipv4_prefix key = { .prefix_bits = 32, .address = flow->src[0] };
+
+		real = bpf_map_lookup_elem(&lpm_src_v4, &key);
 	}
-	rate->v1 += 1;
-	return rate->v1 > new_connections_per_second;
+	count(COUNTER_SOURCE_ROUTE, !real, !!real);
+	return real ? *real : 0;
+}
+
+/* Whether a backend of the VIP is down, and its UDP flows are to leave it. */
+static __noinline bool is_down(const struct vip_definition *vip, __u32 real)
+{
+	void *down = bpf_map_lookup_elem(&vip_to_down_reals_map, vip);
+
+	return down && bpf_map_lookup_elem(down, &real);
 }
 
 /* Hash of the flow. Destination address and protocol are not part of it, nor is the VIP. */
-static __always_inline __u32 hash_flow(const struct flow *flow, __u32 ports, bool is_ipv6)
+static __always_inline __u32 hash_flow(const struct flow *flow, const struct flow_key *key, __u32 ports, bool is_ipv6)
 {
 	__u32 source;
 
@@ -90,7 +87,7 @@ static __always_inline __u32 hash_flow(const struct flow *flow, __u32 ports, boo
 		ports = (ports >> 16) | (ports & 0xffff0000);
 		source = is_ipv6 ? hash_4words(zeros, HASH_SEED_IPV6) : 0;
 	} else {
-		source = is_ipv6 ? hash_4words(flow->key->src, HASH_SEED_IPV6) : flow->key->src[0];
+		source = is_ipv6 ? hash_4words(key->src, HASH_SEED_IPV6) : key->src[0];
 	}
 	return hash_2words(source, ports, HASH_SEED);
 }
@@ -100,24 +97,34 @@ static __always_inline __u32 read_ring(__u32 vip_num, __u32 hash)
 {
 	__u32 *named = bpf_map_lookup_elem(&vip_rings, &vip_num);
 	__u32 ring = named && *named ? *named - 1 : vip_num;
-	__u32 index = ring * RING_SIZE + ring_slot(hash);
+	__u32 slot = ring_slot(hash);
+	__u32 index = ring * RING_SIZE + slot;
 	__u32 *real = bpf_map_lookup_elem(&ch_rings, &index);
 
+	note_hash(hash, slot);
 	return real ? *real : 0;
 }
 
 /*
- * Backend of a new flow, by its VIP's ring: its row and, in *index, its number. NULL: drop for *reason.
- * Notes the flow in the table, unless its VIP, a reset or the rate of new connections says otherwise.
+ * Backend of a new flow, by its client's prefix or its VIP's ring: its row and, in *index, its number. NULL: drop for
+ * *reason. The flow is noted in the connection table, unless the table is spared: by the VIP, in a flood, or
+ * because the connection ends here.
  */
-static __always_inline struct real_definition *select_real(struct flow *flow, const struct packet *packet,
-							   bool is_ipv6, __u32 *index, enum drop_reason *reason)
+static __always_inline struct real_definition *select_real(struct flow *flow, struct flow_key *key,
+							   const struct packet *packet, bool is_ipv6, __u32 *index,
+							   enum table *table, enum reason *reason)
 {
 	bool flooded = is_flooded(flow_now(flow));
-	struct real_pos_lru entry = {};
 	struct real_definition *real;
 
-	*index = read_ring(flow->vip_num, hash_flow(flow, packet->ports, is_ipv6));
+	*index = 0;
+	*table = TABLE_SOURCE_ROUTE;
+	if (source_routing && (flow->vip_flags & F_SRC_ROUTING) && !flooded)
+		*index = find_source_route(key, is_ipv6);
+	if (likely(*index == 0)) {
+		*table = TABLE_RING;
+		*index = read_ring(flow->vip_num, hash_flow(flow, key, packet->ports, is_ipv6));
+	}
 	if (unlikely(*index == 0)) {
 		count(COUNTER_RING_DROP, 0, 1);
 		*reason = DROP_EMPTY_RING;
@@ -129,23 +136,15 @@ static __always_inline struct real_definition *select_real(struct flow *flow, co
 		*reason = DROP_NO_REAL;
 		return NULL;
 	}
-	if (flooded || (flow->vip_flags & F_LRU_BYPASS) || (packet->tcp_flags & TCP_RST))
-		return real;
-	entry.pos = *index;
-	if (packet->protocol == PROTOCOL_UDP)
-		entry.atime = flow->now;
-	if (likely(flow->table))
-		bpf_map_update_elem(flow->table, flow->key, &entry, BPF_ANY);
-	else
-		insert_in_fallback(flow->key, &entry);
+	if (!flooded && !(flow->vip_flags & F_LRU_BYPASS) && !(packet->tcp_flags & TCP_RST))
+		insert_entry(flow, key, *index);
 	return real;
 }
 
 /* Counts a new connection of the one VIP whose misses an operator watches. */
 static __always_inline void count_watched_miss(const struct vip_definition *vip, __u32 real)
 {
-	__u32 zero = 0;
-	struct vip_definition *watched = bpf_map_lookup_elem(&vip_miss_stats, &zero);
+	struct vip_definition *watched = only_row(&vip_miss_stats);
 	__u32 *misses;
 
 	if (!watched || watched->address[0] != vip->address[0] || watched->address[1] != vip->address[1] ||

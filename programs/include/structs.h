@@ -33,6 +33,26 @@ struct vip_meta {
 	__u32 vip_num;
 };
 
+/* 24 bytes. prefix_bits = 32 + those of the address; lookups use 160. */
+struct vip_lpm_key {
+	__u32 prefix_bits;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	__be32 address[4];
+};
+
+/* 20 bytes; also an IPv6 source route. */
+struct ipv6_prefix {
+	__u32 prefix_bits;
+	__be32 address[4];
+};
+
+struct ipv4_prefix {
+	__u32 prefix_bits;
+	__be32 address;
+};
+
 /* 20 bytes. All zero: no such backend. */
 struct real_definition {
 	__be32 address[4];
@@ -61,10 +81,76 @@ struct ip_address {
 	__be32 address[4];
 };
 
-/* The last two words are the place of counters of the server-id check. */
+/* Server ids in QUIC connection ids. */
+struct quic_stats {
+	__u64 ch_routed;
+	__u64 cid_initial;
+	__u64 cid_invalid_server_id;
+	__u64 cid_invalid_server_id_sample; /* the last one, not a count */
+	__u64 cid_routed;
+	__u64 cid_unknown_real_dropped;
+	__u64 cid_v0;
+	__u64 cid_v1;
+	__u64 cid_v2;
+	__u64 cid_v3;
+	__u64 dst_match_in_lru;
+	__u64 dst_mismatch_in_lru;
+	__u64 dst_not_found_in_lru;
+};
+
+/* Server ids in a TCP option. */
+struct tcp_server_id_stats {
+	__u64 ch_routed;
+	__u64 dst_mismatch_in_lru;
+	__u64 sid_routed;
+	__u64 tcp_syn;
+};
+
+/* Server ids in a UDP stable-routing header. */
+struct stable_routing_stats {
+	__u64 ch_routed;
+	__u64 cid_routed;
+	__u64 cid_invalid_server_id;
+	__u64 cid_unknown_real_dropped;
+	__u64 invalid_packet_type;
+};
+
+/*
+ * Record of the ring buffer: 16 bytes, then data_bytes of the frame as it came; without its VLAN tags where the event is
+ * not that of a drop.
+ */
+struct event_record {
+	__u32 event;
+	__u32 packet_bytes;
+	__u32 data_bytes;
+	__u16 vip_num; /* REASON_SLOT_NO_VIP: none */
+	__u8 reason;
+	__u8 pad;
+};
+
+/* Why the last packet went where it went; written under the option `explain` alone. */
+struct decision {
+	__u32 reason; /* enum reason */
+	__u32 table;  /* enum table */
+	__u32 vip_num; /* REASON_SLOT_NO_VIP: none */
+	__u32 real;   /* 0: none */
+	__u32 hash;
+	__u32 slot;   /* of the ring; both 0 unless the ring was asked */
+	__u32 flags;  /* DECISION_* */
+	__u32 cpu;    /* with `simulate`: whose connection table is asked (set by the caller) */
+};
+#define DECISION_HASHED (1 << 0)    /* hash and slot are set */
+#define DECISION_INSERTED (1 << 1)  /* the flow was noted in the connection table */
+#define DECISION_FLOODED (1 << 2)   /* too many new connections: not noted */
+#define DECISION_MIGRATED (1 << 3)  /* taken from a backend that is down */
+#define DECISION_DECAPSULATED (1 << 4)
+#define DECISION_ICMP (1 << 5)      /* the flow is that of the packet inside an ICMP error */
+
+/* Counters of the backend's program. */
 struct decap_stats {
 	__u64 outer_ipv4;
 	__u64 outer_ipv6;
 	__u64 total;
-	__u64 reserved[2];
+	__u64 server_id_checked;
+	__u64 server_id_misrouted;
 };

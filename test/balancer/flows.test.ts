@@ -16,7 +16,6 @@ import { parseIp, parseMac } from '../../lb/net/address.js';
 import { BALANCER_ENGINES, type BalancerBed, type BedOptions } from '../support/balancer.js';
 import {
   type Endpoints,
-  encapsulated,
   frameOf,
   hex,
   ipv4,
@@ -27,6 +26,7 @@ import {
   udp,
   udpFrame,
 } from '../support/packets.js';
+import { encapsulated } from '../support/packets-encap.js';
 import { arrange, CLIENT_4, CLIENT_6, out, REAL_4, REAL_6, ringOf, VIPS, vipOf } from './scene.js';
 
 const web4: Endpoints = { src: CLIENT_4, dst: '198.51.100.10', sport: 40000, dport: 80 };
@@ -267,7 +267,7 @@ describe.each(BALANCER_ENGINES)('flows: $name', ({ missing, make }) => {
   });
 
   test('the longest frame is an option', () => {
-    open({ maxFrameBytes: 2000 });
+    open({ maxFrameBytes: 2000, sendTooBig: false });
     const data = (bytes: number): Uint8Array => new Uint8Array(bytes - 54);
     expectSent(tcpFrame(web4, { data: data(2000) }), REAL_4);
     expect(bed.run(tcpFrame(web4, { data: data(2001) })).verdict).toBe(XDP_DROP);

@@ -3,7 +3,8 @@ import { RING_SIZE } from '../../lb/balancer/schema.js';
 import type { VipKey, VipProtocol } from '../../lb/balancer/tables.js';
 import { parseIp, parseMac } from '../../lb/net/address.js';
 import type { BalancerBed } from '../support/balancer.js';
-import { encapsulated, mac } from '../support/packets.js';
+import { mac } from '../support/packets.js';
+import { encapsulated } from '../support/packets-encap.js';
 
 export const ROUTER_MAC = '00:00:de:ad:be:af';
 export const REAL_4 = '10.0.0.1';
@@ -37,7 +38,7 @@ export const VIPS = {
 } as const;
 
 /** Configure a fresh bed. */
-export function arrange({ tables }: BalancerBed): void {
+export function arrange({ tables }: Pick<BalancerBed, 'tables'>): void {
   tables.setRouterMac(parseMac(ROUTER_MAC));
   tables.putReal(1, parseIp(REAL_4));
   tables.putReal(2, parseIp(REAL_6));

@@ -6,7 +6,8 @@ import type { Datapath, DatapathOptions } from '../../lb/datapath.js';
 import { parseIp, parseMac } from '../../lb/net/address.js';
 import { isOffloadOn } from '../../lb/sys/ethtool.js';
 import { addVeth, sh, Wire } from './namespace.js';
-import { encapsulated, hex, mac, tcpFrame } from './packets.js';
+import { hex, mac, tcpFrame } from './packets.js';
+import { encapsulated } from './packets-encap.js';
 
 export const DEVICE = 'dp0';
 export const PEER = 'dp1';

@@ -1,11 +1,13 @@
 import type { ControlledDatapath } from '../../control-plane/control.js';
-import { BALANCER_PROGRAM, balancerObject } from '../../lb/balancer/object.js';
+import { BALANCER_PROGRAM, balancerObject, withOptions } from '../../lb/balancer/object.js';
 import { BalancerTables, formatVip, type VipKey } from '../../lb/balancer/tables.js';
 import { loadObject } from '../../lb/bpf/object/load.js';
 import { Replay, type ReplayResult } from '../../lb/engine/replay.js';
 import { BpfInspector, type WorkerStatus } from '../../lb/index.js';
 import { inspectedMaps } from '../../lb/inspector.js';
 import { formatIp, type IpAddress, type Mac, macFromBytes, parseMac } from '../../lb/net/address.js';
+import type { FlowSimulator, Simulation } from '../../lb/simulate.js';
+import { arenaSimulator } from '../../lb/simulate-arena.js';
 
 const CONNECTION_TABLE_ENTRIES = 1024;
 
@@ -25,7 +27,7 @@ export class MemoryDatapath implements ControlledDatapath {
     engine: 'interpreter',
     lruEntries: CONNECTION_TABLE_ENTRIES,
   });
-  readonly tables = new BalancerTables(this.replay.maps);
+  readonly tables = new BalancerTables(this.replay.maps, { host: this.replay.host });
   readonly inspector = new BpfInspector({
     programs: () => [
       {
@@ -57,6 +59,7 @@ export class MemoryDatapath implements ControlledDatapath {
   /** Backends that do not answer on the link, by address: why, or '' for no answer yet. */
   readonly silent = new Map<string, string>();
   readonly #restarts = [0, 0];
+  #simulator: FlowSimulator | undefined;
 
   /** Loads and proves the object as the datapath does; frames go on through the program that is there. */
   async swapProgram(object: Uint8Array): Promise<void> {
@@ -66,6 +69,17 @@ export class MemoryDatapath implements ControlledDatapath {
       lruEntries: CONNECTION_TABLE_ENTRIES,
     } as const;
     new Replay({ ...replay, object: loadObject(object) });
+  }
+
+  simulate(frame: Uint8Array): Simulation {
+    const { host, maps } = this.replay;
+    this.#simulator ??= arenaSimulator(
+      host,
+      maps,
+      withOptions(balancerObject(), { explain: true, simulate: true }),
+      this.replay.workers,
+    );
+    return this.#simulator.ask(frame);
   }
 
   constructor() {

@@ -3,17 +3,23 @@
  * programs: what a program should have made of a packet is built here too.
  */
 import { parseIp } from '../../lb/net/address.js';
-import { checksum16, pseudoHeaderSum, sum16 } from '../../lb/net/checksum.js';
+import { checksum16, pseudoHeaderSum } from '../../lb/net/checksum.js';
 
-export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd } as const;
+export const ETHERTYPE = {
+  ipv4: 0x0800,
+  arp: 0x0806,
+  vlan: 0x8100,
+  ipv6: 0x86dd,
+  serviceVlan: 0x88a8,
+} as const;
 export const PROTOCOL = { icmp: 1, ipip: 4, tcp: 6, udp: 17, ipv6: 41, fragment: 44, icmpv6: 58 } as const;
 export const TCP_FLAGS = { fin: 0x01, syn: 0x02, rst: 0x04, psh: 0x08, ack: 0x10 } as const;
 
 export const concat = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
-const be16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff);
-const be32 = (value: number): Uint8Array => concat(be16(value >>> 16), be16(value & 0xffff));
+export const be16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff);
+export const be32 = (value: number): Uint8Array => concat(be16(value >>> 16), be16(value & 0xffff));
 
 /** Text of six hexadecimal pairs between colons to bytes. */
 export const mac = (text: string): Uint8Array => fromHex(text.replaceAll(':', ''));
@@ -72,6 +78,8 @@ export interface Ipv6Fields {
   readonly trafficClass?: number;
   readonly flowLabel?: number;
   readonly hopLimit?: number;
+  /** In place of the right payload length. */
+  readonly payloadBytes?: number;
 }
 
 /** IPv6 (RFC 8200 §3). */
@@ -79,7 +87,7 @@ export function ipv6(fields: Ipv6Fields, payload: Uint8Array): Uint8Array {
   const { src, dst, nextHeader, trafficClass = 0, flowLabel = 0, hopLimit = 61 } = fields;
   return concat(
     be32(((6 << 28) | (trafficClass << 20) | flowLabel) >>> 0),
-    be16(payload.length),
+    be16(fields.payloadBytes ?? payload.length),
     Uint8Array.of(nextHeader, hopLimit),
     parseIp(src).bytes,
     parseIp(dst).bytes,
@@ -94,22 +102,27 @@ export interface Endpoints {
   readonly dport: number;
 }
 
-const DATA = new TextEncoder().encode('waggle!');
+export const DATA = new TextEncoder().encode('waggle!');
 
-/** TCP (RFC 9293 §3.1), checksum over the pseudo-header of the addresses' family. */
+/**
+ * TCP (RFC 9293 §3.1), checksum over the pseudo-header of the addresses' family.
+ * @param options a multiple of 4 bytes, 40 at most
+ */
 export function tcp(
   { src, dst, sport, dport }: Endpoints,
   flags: number,
   data: Uint8Array = DATA,
+  options: Uint8Array = new Uint8Array(),
 ): Uint8Array {
   const segment = concat(
     be16(sport),
     be16(dport),
     be32(0x01020304),
     be32(0x05060708),
-    Uint8Array.of(0x50, flags),
+    Uint8Array.of((5 + options.length / 4) << 4, flags),
     be16(8192),
     be32(0),
+    options,
     data,
   );
   const pseudo = pseudoHeaderSum(parseIp(src).bytes, parseIp(dst).bytes, PROTOCOL.tcp, segment.length);
@@ -138,16 +151,18 @@ export interface FlowOptions {
   readonly flags?: number;
   readonly tos?: number;
   readonly data?: Uint8Array;
+  /** Options of TCP. */
+  readonly options?: Uint8Array;
 }
 
-const isIpv6 = (address: string): boolean => address.includes(':');
+export const isIpv6 = (address: string): boolean => address.includes(':');
 
 /** A TCP packet of either family in a frame; ACK unless told otherwise. */
 export function tcpFrame(
   ends: Endpoints,
-  { flags = TCP_FLAGS.ack, tos = 0, data = DATA }: FlowOptions = {},
+  { flags = TCP_FLAGS.ack, tos = 0, data = DATA, options }: FlowOptions = {},
 ): Uint8Array {
-  return ipFrame(ends, PROTOCOL.tcp, tos, tcp(ends, flags, data));
+  return ipFrame(ends, PROTOCOL.tcp, tos, tcp(ends, flags, data, options));
 }
 
 /** A UDP packet of either family in a frame. */
@@ -166,55 +181,5 @@ export function ipFrame(
     isIpv6(dst)
       ? ipv6({ src, dst, nextHeader: protocol, trafficClass: tos, flowLabel: 0x12345 }, payload)
       : ipv4({ src, dst, protocol, tos }, payload),
-  );
-}
-
-export interface Encap {
-  /** Backend. */
-  readonly real: string;
-  readonly nextHop: Uint8Array;
-  /** Client's address and source port, as they go into the outer source. */
-  readonly client: string;
-  readonly sport: number;
-}
-
-/**
- * The frame that the balancer sends for one that it got: IP in IP, TTL 64, ToS copied, identification,
- * flow label and fragment word 0, an outer source made of client and port; everything else unchanged.
- */
-export function encapsulated(frame: Uint8Array, { real, nextHop, client, sport }: Encap): Uint8Array {
-  const packet = frame.subarray(14);
-  const inner6 = packet[0]! >> 4 === 6;
-  const trafficClass = inner6 ? ((packet[0]! << 4) | (packet[1]! >> 4)) & 0xff : packet[1]!;
-  const word = (at: number): number => (packet[at]! << 8) | packet[at + 1]!;
-  const innerBytes = inner6 ? 40 + word(4) : word(2);
-  const entropy = parseIp(client).bytes.slice(-4);
-  const [high, low] = [sport >> 8, sport & 0xff];
-  const inner = inner6 ? PROTOCOL.ipv6 : PROTOCOL.ipip;
-  let outer: Uint8Array;
-  if (isIpv6(real)) {
-    const source = concat(Uint8Array.of(1), new Uint8Array(11), entropy);
-    source[12]! ^= high;
-    source[13]! ^= low;
-    outer = concat(
-      Uint8Array.of(0x60 | (trafficClass >> 4), (trafficClass & 15) << 4, 0, 0),
-      be16(innerBytes),
-      Uint8Array.of(inner, 64),
-      source,
-      parseIp(real).bytes,
-    );
-  } else {
-    outer = concat(
-      Uint8Array.of(0x45, trafficClass),
-      be16(20 + innerBytes),
-      Uint8Array.of(0, 0, 0, 0, 64, inner, 0, 0),
-      Uint8Array.of(172, 16, entropy[2]! ^ low, entropy[3]! ^ high),
-      parseIp(real).bytes,
-    );
-    outer.set(be16(~sum16(outer) & 0xffff), 10);
-  }
-  return concat(
-    ethernet(nextHop, frame.subarray(0, 6), isIpv6(real) ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4, outer),
-    packet,
   );
 }

@@ -48,7 +48,7 @@ describe('waggle bpf dump', () => {
     expect(must('dump', DECAP, '--as', 'ts')).toMatch(/^export interface IpAddress \{$/m);
     expect(JSON.parse(must('dump', DECAP, '--as', 'json'))).toMatchObject({
       programs: [{ name: 'decap_ingress', type: 'xdp' }],
-      maps: [{ name: 'decap_dst', type: 'HASH' }, {}],
+      maps: expect.arrayContaining([expect.objectContaining({ name: 'decap_dst', type: 'HASH' })]),
     });
   });
 
@@ -126,7 +126,7 @@ describe('waggle bpf run FILE', () => {
 
 it('waggle bpf trace shows what each instruction does', () => {
   const text = must('trace', DECAP, '--map', `decap_dst=${ADDRESSES}`, '--packet', TUNNELLED);
-  expect(text).toMatch(/^ +\d+: r3 = \*\(u32 \*\)\(r1 \+ 4\) +; r3 = packet\+62 \(was 0\) from \[ctx\+4\]$/m);
+  expect(text).toMatch(/^ +\d+: r2 = \*\(u32 \*\)\(r1 \+ 4\) +; r2 = packet\+62 \(was 0\) from \[ctx\+4\]$/m);
   expect(text).toMatch(/call bpf_map_lookup_elem#1 +; \(map decap_dst, fp-\d+\) → 0x/);
   expect(text).toMatch(/goto L\d+ +; not taken$/m);
   expect(text).toMatch(/^XDP_PASS after \d+ instructions$/m);

@@ -14,6 +14,10 @@ import {
   SKB_DATA_META,
   SKB_HARD_END,
   SKB_HARD_START,
+  SKB_TUNNEL_FLAGS,
+  SKB_TUNNEL_KEY,
+  SKB_TUNNEL_SET,
+  TUNNEL_KEY_BYTES,
   XDP_MD_BYTES,
   XDP_MD_DATA,
   XDP_MD_DATA_END,
@@ -106,6 +110,14 @@ export interface Redirect {
   readonly key: number;
   readonly flags: bigint;
   readonly target: number;
+}
+
+/** The tunnel that a TC program gave its packet (bpf_skb_set_tunnel_key), for the interface that it goes out by. */
+export interface TunnelKey {
+  /** struct bpf_tunnel_key (uapi/linux/bpf.h), 44 bytes: a copy. */
+  readonly key: Uint8Array;
+  /** BPF_F_TUNINFO_IPV6 (1) and the like. */
+  readonly flags: number;
 }
 
 /** skb->pkt_type as eth_type_trans finds it for lo, whose address and broadcast address are all zero. */
@@ -228,6 +240,13 @@ export class PacketContext {
       flags: this.#view.getBigUint64(at + REDIRECT_FLAGS, true),
       target: word(REDIRECT_TARGET),
     };
+  }
+
+  /** The last tunnel that a TC program gave the packet; undefined where it gave none. */
+  tunnel(): TunnelKey | undefined {
+    if (this.type !== 'sched_cls' || this.#word(SKB_TUNNEL_SET) === 0) return undefined;
+    const at = this.address + SKB_TUNNEL_KEY;
+    return { key: this.#arena.u8.slice(at, at + TUNNEL_KEY_BYTES), flags: this.#word(SKB_TUNNEL_FLAGS) };
   }
 
   #check(packet: Uint8Array, meta: Uint8Array): void {

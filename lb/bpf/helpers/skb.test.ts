@@ -28,6 +28,7 @@ const OPERATIONS = {
   set_hash: 'set_hash(ctx, number)',
   get_hash: 'get_hash(ctx)',
   hash_invalid: 'hash_invalid(ctx)',
+  set_tunnel: 'set_tunnel(ctx, io->bytes + (small & 31), ((number - 1) & 63) + 1, wide)',
 } as const satisfies Readonly<Record<string, string>>;
 type Name = keyof typeof OPERATIONS;
 const NAMES = Object.keys(OPERATIONS) as Name[];
@@ -57,6 +58,7 @@ static long (*pull_data)(void *, __u32) = HELPER(39);
 static long (*set_hash)(void *, __u32) = HELPER(48);
 static __u32 (*get_hash)(void *) = HELPER(34);
 static void (*hash_invalid)(void *) = HELPER(41);
+static long (*set_tunnel)(void *, const void *, __u32, __u64) = HELPER(21);
 static __attribute__((noinline)) long step(struct skb *ctx, struct io *io, __u32 index) {
   if (!io || index > 3) return 0;
   __u64 what = io->in[2 * index], wide = io->in[2 * index + 1];
@@ -83,12 +85,15 @@ interface Operation {
   readonly wide?: bigint;
 }
 
+/** Sixteen bytes to store; behind them zeros and a 1, that tunnel keys can be laid over. */
+const INPUT_BYTES = Uint8Array.from({ length: 64 }, (_, i) => (i < 16 ? 0xf0 + i : i === 40 ? 1 : 0));
+
 function inputOf(operations: readonly Operation[], packet: Uint8Array): HelperInput {
   const words = operations.flatMap(({ name, number = 0, small = 0, wide = 0n }) => [
     BigInt(NAMES.indexOf(name)) | (BigInt(small) << 8n) | (BigInt.asUintN(32, BigInt(number)) << 32n),
     wide,
   ]);
-  return { in: words, packet, bytes: Uint8Array.from({ length: 16 }, (_, i) => 0xf0 + i) };
+  return { in: words, packet, bytes: INPUT_BYTES };
 }
 
 const filled = (bytes: number, ...head: readonly number[]) => {
@@ -220,6 +225,28 @@ const ROWS: readonly (readonly [PacketName, readonly Operation[], readonly numbe
   ['ipv4', [op('store', 0), op('store', 82, 1n), op('store', 83), op('store', 0, 4n)], [0, 0, -14, -22]],
   ['ipv4', [op('store', 40, 2n), op('store', -1, 0n), op('store', 0, 3n)], [0, -14, 0]],
   ['ipv4', [op('pull', 0), op('pull', 98), op('pull', 99), op('pull', -1)], [0, 0, -12, -12]],
+  [
+    'ipv4',
+    [op('set_tunnel', 44), op('set_tunnel', 28, 1n), op('set_tunnel', 22, 30n), op('set_tunnel', 8, 31n)],
+    [0, 0, 0, 0],
+  ],
+  [
+    'ipv6',
+    [op('set_tunnel', 43), op('set_tunnel', 1), op('set_tunnel', 44, 32n), op('set_tunnel', 44, 1n << 32n)],
+    [-22, -22, -22, -22],
+  ],
+  // tunnel_label, which is of IPv6 alone, and tunnel_ext, which is reserved; not there in older forms.
+  [
+    'ipv6',
+    [
+      op('set_tunnel', 44, 0n, 16),
+      op('set_tunnel', 28, 1n, 16),
+      op('set_tunnel', 24, 0n, 16),
+      op('set_tunnel', 44, 1n, 18),
+    ],
+    [-22, 0, 0, -22],
+  ],
+  ['ipv6', [op('set_tunnel', 24, 1n, 18), op('set_tunnel', 22, 1n, 18)], [-22, 0]],
   ['ipv4', [op('set_hash', 77), op('get_hash'), op('hash_invalid')], [0, 77, 0]],
 ];
 

@@ -116,7 +116,6 @@ const BY_REASON: Readonly<Record<string, readonly Row[]>> = {
   ],
   'it needs the kernel’s tunnels, routes, neighbours or network namespaces': [
     [20, 'bpf_skb_get_tunnel_key', ['context', 'memory-write', 'size', 'anything'], OF_TC],
-    [21, 'bpf_skb_set_tunnel_key', ['context', 'memory', 'size', 'anything'], OF_TC],
     [24, 'bpf_get_route_realm', ['context'], OF_TC],
     [29, 'bpf_skb_get_tunnel_opt', ['context', 'memory-write', 'size'], OF_TC],
     [30, 'bpf_skb_set_tunnel_opt', ['context', 'memory', 'size'], OF_TC],

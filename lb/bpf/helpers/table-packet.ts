@@ -123,6 +123,13 @@ export const PACKET_HELPERS = [
     movesPacket: true,
   },
   {
+    id: 21,
+    name: 'bpf_skb_set_tunnel_key',
+    args: ['context', 'memory', 'size', 'anything'],
+    result: 'integer',
+    users: TC,
+  },
+  {
     id: 26,
     name: 'bpf_skb_load_bytes',
     args: ['context', 'anything', 'memory-write', 'size'],

@@ -28,6 +28,13 @@ export const BPF_F_MARK_MANGLED_0 = 0x20;
 export const BPF_F_MARK_ENFORCE = 0x40;
 export const BPF_F_IPV6 = 0x80;
 
+/** bpf_skb_set_tunnel_key: the tunnel is of IPv6, and how the tunnel's device is to send. */
+export const BPF_F_TUNINFO_IPV6 = 1;
+export const BPF_F_ZERO_CSUM_TX = 2;
+export const BPF_F_DONT_FRAGMENT = 4;
+export const BPF_F_SEQ_NUMBER = 8;
+export const BPF_F_NO_TUNNEL_KEY = 16;
+
 /** bpf_skb_adjust_room: where, and what the room is for. */
 export const BPF_ADJ_ROOM_NET = 0;
 export const BPF_ADJ_ROOM_MAC = 1;

@@ -1,5 +1,5 @@
 import { CONTEXTS } from '../context/fields.js';
-import type { FieldValue, PacketContext } from '../context/packet.js';
+import type { FieldValue, PacketContext, TunnelKey } from '../context/packet.js';
 import { type Executable, TC_ACT_UNSPEC, TC_ACTION_NAMES, VERDICT_NAMES } from '../engine/context.js';
 import { InterpreterError } from '../engine/interpreter-fault.js';
 import type { HelperUser } from '../helpers/prototypes.js';
@@ -43,6 +43,8 @@ export interface RunResult {
   readonly fields: Readonly<Record<string, FieldValue>>;
   /** Where the packet is to go, after XDP_REDIRECT or TC_ACT_REDIRECT. */
   readonly redirect?: Redirect;
+  /** Tunnel that a TC program gave the packet (bpf_skb_set_tunnel_key). */
+  readonly tunnel?: TunnelKey;
 }
 
 /** What is particular to a program type in a run. */
@@ -137,6 +139,7 @@ export class MachineProgram {
     const r0 = this.#run(cpu, executable, context.address);
     const returnValue = isSigned ? r0 | 0 : r0;
     const verdict = nameOf(returnValue) ?? String(returnValue);
+    const tunnel = context.tunnel();
     return {
       verdict,
       returnValue,
@@ -144,6 +147,7 @@ export class MachineProgram {
       metadata: context.meta(),
       fields: this.#fields(context),
       ...(verdict === redirecting ? { redirect: this.#redirect(context) } : {}),
+      ...(tunnel === undefined ? {} : { tunnel }),
     };
   }
 

@@ -113,7 +113,13 @@ export const SKB_NETWORK = 200;
 export const SKB_ENCAPSULATED = 204;
 /** u32: 0 where no checksum counts as checked, else how many do (skb->csum_level + 1; bpf_csum_level). */
 export const SKB_CHECKED = 208;
-export const SKB_BYTES = 216;
+/** struct bpf_tunnel_key, 44 bytes, that a program gave for the tunnel the packet goes out by (bpf_skb_set_tunnel_key). */
+export const SKB_TUNNEL_KEY = 212;
+export const TUNNEL_KEY_BYTES = 44;
+/** u32 each: not 0 once there is one, and the flags it was given with. */
+export const SKB_TUNNEL_SET = 256;
+export const SKB_TUNNEL_FLAGS = 260;
+export const SKB_BYTES = 264;
 
 /**
  * BPF stack: frames of 512 bytes. Frame 0's r10 is the end of the region; a callee's is 512 lower. A program has 8

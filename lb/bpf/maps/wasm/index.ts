@@ -41,6 +41,7 @@ export {
 export {
   bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_proto, bpf_skb_change_tail,
 } from "../../helpers/wasm/skb-room";
+export { bpf_skb_set_tunnel_key } from "../../helpers/wasm/skb-tunnel";
 export { bpf_skb_vlan_pop, bpf_skb_vlan_push } from "../../helpers/wasm/skb-vlan";
 export {
   bpf_tcp_raw_check_syncookie_ipv4, bpf_tcp_raw_check_syncookie_ipv6, bpf_tcp_raw_gen_syncookie_ipv4,

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { DROP_REASONS, PASS_REASONS, REASON_NAMES, REASONS, reasonOfCode, reasonsOf } from './reasons.js';
+
+describe('reasons', () => {
+  it('are found by their number, and no other number is one', () => {
+    for (const name of REASON_NAMES) expect(reasonOfCode(REASONS[name].code)).toBe(name);
+    expect([7, 31, 64, -1].map(reasonOfCode)).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  it('are each of one kind, in the order of their numbers', () => {
+    expect([...reasonsOf('answer'), ...DROP_REASONS, ...PASS_REASONS]).toEqual(REASON_NAMES);
+    const codes = REASON_NAMES.map((name) => REASONS[name].code);
+    expect(codes).toEqual(codes.toSorted((a, b) => a - b));
+  });
+
+  it('stand in the manual as they say here', () => {
+    const manual = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const rows = [...manual.matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(
+      ([, name, says]) => `${name}: ${says}`,
+    );
+    for (const name of REASON_NAMES)
+      if (name !== 'forwarded') expect(rows).toContain(`${name}: ${REASONS[name].says}`);
+  });
+});

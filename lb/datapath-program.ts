@@ -1,0 +1,80 @@
+import { BALANCER_PROGRAM } from './balancer/object.js';
+import { compileProgram } from './bpf/jit/compile.js';
+import type { ArenaMap, ArenaMapInfo, ArenaMaps } from './bpf/maps/registry.js';
+import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
+import { admitProgram } from './bpf/verifier/admit.js';
+import { CodedError } from './errors.js';
+import type { ProgramStatus } from './inspector.js';
+
+export type DatapathFault =
+  | { readonly code: 'DATAPATH_WORKERS'; readonly workers: number }
+  | { readonly code: 'DATAPATH_CONNECTIONS'; readonly entries: number }
+  | { readonly code: 'DATAPATH_PROGRAM'; readonly program: string }
+  | { readonly code: 'DATAPATH_MAPS'; readonly reason: string };
+
+/** Options that make no datapath, or an object that is not a balancer's. */
+export class DatapathError extends CodedError<DatapathFault> {}
+
+/** The balancer's program in its object. */
+export interface Program {
+  readonly object: ObjectSpec;
+  readonly spec: ProgramSpec;
+}
+
+/** @throws DatapathError DATAPATH_PROGRAM */
+export function programOf(object: ObjectSpec): Program {
+  const spec = object.programs.find(({ name }) => name === BALANCER_PROGRAM);
+  if (spec) return { object, spec };
+  throw new DatapathError(
+    { code: 'DATAPATH_PROGRAM', program: BALANCER_PROGRAM },
+    `the object has no program ${BALANCER_PROGRAM}; it has ${object.programs.map(({ name }) => name).join(', ') || 'none'}`,
+  );
+}
+
+/** What a program came out as: the module for the workers, and what there is to say of it. */
+export interface Compiled {
+  readonly module: WebAssembly.Module;
+  readonly status: Omit<ProgramStatus, 'runs' | 'runNs'>;
+}
+
+/** Check, prove and compile a program against the maps where they lie. */
+export function compile({ object, spec }: Program, maps: readonly ArenaMapInfo[]): Compiled {
+  const start = performance.now();
+  const sized = object.maps.map((map, index) => ({ ...map, maxEntries: maps[index]!.maxEntries }));
+  const instructions = admitProgram(spec, object, { type: 'xdp', maps: sized });
+  const { wasm } = compileProgram(instructions, maps);
+  const module = new WebAssembly.Module(wasm);
+  const status = {
+    name: BALANCER_PROGRAM,
+    type: 'xdp',
+    engine: 'jit',
+    instructions: instructions.length,
+    codeBytes: wasm.length,
+    loadedAtMs: Date.now(),
+    loadUs: Math.round((performance.now() - start) * 1000),
+    maps: object.maps.map(({ name }) => name),
+  } as const;
+  return { module, status };
+}
+
+/**
+ * The live map of each map that an object refers to, in its order. Its constants and variables are its own: they get
+ * a map where the ones that are there hold other content.
+ */
+export function infosOf(
+  object: ObjectSpec,
+  maps: ReadonlyMap<string, ArenaMap>,
+  host: ArenaMaps,
+): ArenaMapInfo[] {
+  return object.maps.map((wanted) => {
+    const { name, keySize, valueSize, type, initial } = wanted;
+    const map = maps.get(name);
+    const { spec } = map ?? {};
+    if (initial !== undefined && !(spec?.initial && Buffer.from(spec.initial).equals(initial)))
+      return host.createMap(wanted).info;
+    if (map && spec && spec.keySize === keySize && spec.valueSize === valueSize && spec.type === type)
+      return map.info;
+    const reason = `the object's map ${name} (${type}, keys of ${keySize} and values of ${valueSize} bytes) is not one of those that are there`;
+    throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
+  });
+}

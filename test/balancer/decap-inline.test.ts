@@ -1,0 +1,4 @@
+import { DECAP_SUITES } from './cases/decap.js';
+import { testSuites } from './suite.js';
+
+testSuites(DECAP_SUITES);

@@ -1,0 +1,4 @@
+import { FLAG_SUITES } from './cases/flags.js';
+import { testSuites } from './suite.js';
+
+testSuites(FLAG_SUITES);

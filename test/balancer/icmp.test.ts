@@ -1,0 +1,4 @@
+import { ICMP_SUITES } from './cases/icmp.js';
+import { testSuites } from './suite.js';
+
+testSuites(ICMP_SUITES);

@@ -1,0 +1,4 @@
+import { ROUTE_SUITES } from './cases/routes.js';
+import { testSuites } from './suite.js';
+
+testSuites(ROUTE_SUITES);
