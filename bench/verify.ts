@@ -1,6 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { objectBytes } from '../lb/balancer/object.js';
-import type { MapSpec } from '../lb/bpf/maps/map.js';
+import {
+  type BalancerOptions,
+  OPTION_CONSTANTS,
+  OPTION_NAMES,
+  optionOf,
+  withOptions,
+} from '../lb/balancer/options.js';
 import { createMaps } from '../lb/bpf/object/create-maps.js';
 import { loadObject } from '../lb/bpf/object/load.js';
 import type { ObjectSpec, ProgramSpec } from '../lb/bpf/object/spec.js';
@@ -10,7 +16,7 @@ import { KernelMaps, possibleCpus } from '../lb/sys/bpf.js';
 import { BpfAttr, bpfCall } from '../lb/sys/bpf-call.js';
 import { KernelTypes } from '../lb/sys/bpf-types.js';
 import { closeFd } from '../lb/sys/syscall.js';
-import { copies } from './load.js';
+import { shrink } from './load.js';
 import { type Comparison, interleave, type Series } from './report.js';
 
 const KERNEL = 'kernel, bpf_check';
@@ -22,12 +28,8 @@ const SLOT_BYTES = 8;
 /** log_level BPF_LOG_STATS: numbers at the end, and no log of the way there. */
 const STATISTICS = 4;
 const LOG_BYTES = 4096;
-const MAX_ENTRIES = 1024;
-const PAGE_BYTES = 4096;
 const NS_PER_MS = 1e6;
 const NS_PER_US = 1e3;
-/** Copies of the balancer that make some 4,000 instructions. */
-const COPIES = 3;
 /** Objects of other shapes than the balancer's, where the repository is there. */
 const FOLDERS = ['../test/samples/build/', '../../test/samples/build/'] as const;
 
@@ -47,18 +49,14 @@ interface Subject {
 
 /** How long it takes to prove a program, and what one instruction of it costs, beside the kernel's verifier. */
 export async function benchVerify(rounds: number): Promise<Comparison[]> {
-  const object = loadObject(objectBytes('balancer'));
-  const [balancer] = object.programs;
-  if (balancer === undefined) throw new Error('the balancer’s object has no program');
   const comparisons: Comparison[] = [];
-  for (const [title, program, types] of [
-    ['the balancer', balancer, object.btf],
-    [`${COPIES} of the balancer in one program`, copies(balancer, COPIES), undefined],
-  ] as const) {
-    const { btf: _, ...untyped } = object;
-    const subject = subjectOf(types === undefined ? untyped : object, program);
+  for (const [title, options] of Object.entries(variants())) {
+    const object = withOptions(loadObject(objectBytes('balancer')), options);
+    const [balancer] = object.programs;
+    if (balancer === undefined) throw new Error('the balancer’s object has no program');
+    const subject = subjectOf(object, balancer);
     try {
-      comparisons.push(...(await compare(title, program.code.length / SLOT_BYTES, [subject], rounds)));
+      comparisons.push(...(await compare(title, balancer.code.length / SLOT_BYTES, [subject], rounds)));
     } finally {
       subject.close();
     }
@@ -70,6 +68,26 @@ export async function benchVerify(rounds: number): Promise<Comparison[]> {
     );
   for (const { close } of others) close();
   return comparisons;
+}
+
+/** The balancer without any option, as it is shipped, with each option turned over, and with all of them at once. */
+function variants(): Readonly<Record<string, BalancerOptions>> {
+  const object = loadObject(objectBytes('balancer'));
+  const switches = OPTION_NAMES.filter((option) =>
+    object.globals.some(({ name, bytes }) => name === OPTION_CONSTANTS[option] && bytes === 1),
+  );
+  const toggled = switches.map((name) => {
+    const isOn = optionOf(object, name) !== 0;
+    return [`the balancer ${isOn ? 'without' : 'with'} ${name}`, { [name]: !isOn }] as const;
+  });
+  const all = (isOn: boolean): BalancerOptions => Object.fromEntries(switches.map((name) => [name, isOn]));
+  return {
+    'the balancer, options off': all(false),
+    'the balancer': {},
+    ...Object.fromEntries(toggled),
+    // What `simulate` rules out is to be proved as well.
+    'the balancer, options on': { ...all(true), simulate: false, dropSampleRate: 100 },
+  };
 }
 
 /** Two tables: the time of all, and of one instruction. */
@@ -206,16 +224,6 @@ function kernelCost(
   const processed = /processed (\d+) insns/.exec(text)?.[1];
   if (us === undefined || processed === undefined) throw new Error(`the kernel says no numbers: ${text}`);
   return { ns: Number(us) * NS_PER_US, processed: Number(processed) };
-}
-
-/** Sizes have no part in it. */
-function shrink(spec: MapSpec): MapSpec {
-  const { type, maxEntries, inner } = spec;
-  const entries =
-    type === 'RINGBUF'
-      ? 2 ** Math.ceil(Math.log2(Math.max(maxEntries, PAGE_BYTES)))
-      : Math.min(Math.max(maxEntries, type === 'PERF_EVENT_ARRAY' ? 1 : 0), MAX_ENTRIES);
-  return { ...spec, maxEntries: entries, ...(inner === undefined ? {} : { inner: shrink(inner) }) };
 }
 
 /** The code with file descriptors where it has indices of maps. */
