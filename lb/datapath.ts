@@ -37,8 +37,8 @@ export { DatapathError, type DatapathFault } from './datapath-program.js';
 
 export const MAX_WORKERS = 64;
 const MAX_CONNECTIONS = 2 ** 26;
-/** A frame of the usual MTU; longer ones need a link with room for the outer header. */
-const STANDARD_FRAME_BYTES = 1514;
+/** What every link of IPv6 carries (RFC 8200 §5): senders are not told of less. */
+const LEAST_MTU = 1280;
 const ETHERNET_BYTES = 14;
 const OUTER_IPV6_BYTES = 40;
 /** Room in the arena for the constants of programs that are swapped in. */
@@ -225,7 +225,7 @@ export class Datapath {
 /** The object, told of the interface; one of a stranger's need not have the option. */
 function withLink(object: ObjectSpec, { mtu }: DatapathLink): ObjectSpec {
   if (optionOf(object, 'maxFrameBytes') === undefined) return object;
-  // Where the link has room for it, as much as leaves in one piece with the longest outer header.
-  const maxFrameBytes = Math.max(STANDARD_FRAME_BYTES, ETHERNET_BYTES + mtu - OUTER_IPV6_BYTES);
+  // As much as leaves in one piece with the longest outer header: the sender of more is told, and sends less.
+  const maxFrameBytes = ETHERNET_BYTES + Math.max(LEAST_MTU, mtu - OUTER_IPV6_BYTES);
   return withOptions(object, { maxFrameBytes });
 }

@@ -35,7 +35,10 @@ export class Bed {
     backends: number;
     workers: number;
     flags?: readonly string[];
+    /** MTU between load balancer and backends; without it there is room for the outer header. */
+    fabricMtu?: number;
   }): Promise<Bed> {
+    const { fabricMtu = FABRIC_MTU } = options;
     const backends = Array.from({ length: options.backends }, (_, i) =>
       String.fromCharCode('a'.charCodeAt(0) + i),
     );
@@ -47,8 +50,8 @@ export class Bed {
         leavesChecksums: options.clientLeavesChecksums ?? false,
         routes: { [`${VIP4}/32`]: LB_NUMBER, [`${VIP6}/128`]: LB_NUMBER },
       },
-      { name: 'lb', number: LB_NUMBER, mtu: FABRIC_MTU },
-      ...backends.map((name, i) => ({ name, number: 11 + i, mtu: FABRIC_MTU, loopback: [VIP4, VIP6] })),
+      { name: 'lb', number: LB_NUMBER, mtu: fabricMtu },
+      ...backends.map((name, i) => ({ name, number: 11 + i, mtu: fabricMtu, loopback: [VIP4, VIP6] })),
     ];
     beds += 1;
     const topology = new Topology(`waggle-test-${process.pid}-${beds}`, hosts);

@@ -68,6 +68,22 @@ describe.skipIf(missingRoot)(`traffic through the appliance (${missingRoot ?? 'r
     }
   });
 
+  it('links without room for the outer header: the client is told to send less, and everything arrives whole', async () => {
+    const bed = await Bed.start({ backends: 1, workers: 1, fabricMtu: 1500 });
+    try {
+      for (const [vip, family] of [
+        [VIP4, 4],
+        [VIP6, 6],
+      ] as const) {
+        await bed.serve({ id: `web${family}`, vip, protocol: 'tcp', backends: bed.backends, family });
+        const sent = bed.client<Transferred>('upload', vip, String(PORT), String(TEN_MEGABYTES));
+        expect(sent).toMatchObject({ bytes: TEN_MEGABYTES, sha256: sent.expected });
+      }
+    } finally {
+      await bed.stop();
+    }
+  });
+
   it('a sender that leaves checksums to its NIC: they are filled in, and everything arrives whole', async () => {
     const bed = await Bed.start({ backends: 1, workers: 1, clientLeavesChecksums: true });
     try {
