@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { BalancerTables, BpfInspector, Datapath } from '../lb/index.js';
+import type { BalancerTables, BpfInspector, Datapath, DatapathMode } from '../lb/index.js';
 import type { ApiContext } from './grpc/context.js';
 import type { ListenAddress } from './grpc/listen.js';
 import { ApiServer } from './grpc/server.js';
@@ -20,7 +20,11 @@ export type ControlledDatapath = Pick<
   | 'restartWorker'
   | 'swapProgram'
   | 'simulate'
-> & { readonly tables: BalancerTables; readonly inspector: BpfInspector };
+> & {
+  readonly mode: DatapathMode;
+  readonly tables: BalancerTables;
+  readonly inspector: BpfInspector;
+};
 
 export interface ControlPlaneOptions {
   readonly datapath: ControlledDatapath;

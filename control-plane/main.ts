@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Datapath } from '../lb/index.js';
+import { Datapath, KernelDatapath } from '../lb/index.js';
 import { ControlPlane } from './control.js';
 import { formatListen, type ListenAddress, probeListen } from './grpc/listen.js';
 import type { Log } from './reconcile/reconciler.js';
@@ -7,7 +7,9 @@ import type { Log } from './reconcile/reconciler.js';
 export interface ApplianceOptions {
   /** Interface that packets come in and leave by. */
   readonly interface: string;
-  /** Worker threads. */
+  /** Where the program runs: in worker threads over packet sockets, or in the kernel. */
+  readonly engine: Engine;
+  /** Worker threads; the kernel has none. */
   readonly workers: number;
   /** Entries of each worker's connection table. */
   readonly connections: number;
@@ -16,6 +18,10 @@ export interface ApplianceOptions {
   readonly metrics?: ListenAddress | undefined;
   readonly log: Log;
 }
+
+/** Where the balancer's program can run. */
+export const ENGINES = ['af_packet', 'xdp'] as const;
+export type Engine = (typeof ENGINES)[number];
 
 /** A load balancer that runs: datapath and control plane. */
 export interface Appliance {
@@ -38,12 +44,11 @@ export async function startAppliance(options: ApplianceOptions): Promise<Applian
   const { log, listen, metrics } = options;
   await probeListen(listen);
   if (metrics) await probeListen(metrics);
-  const datapath = await Datapath.start({
-    interface: options.interface,
-    workers: options.workers,
-    connectionTableEntries: options.connections,
-    log,
-  });
+  const common = { interface: options.interface, connectionTableEntries: options.connections, log };
+  const datapath =
+    options.engine === 'xdp'
+      ? await KernelDatapath.start(common)
+      : await Datapath.start({ ...common, workers: options.workers });
   let control: ControlPlane;
   try {
     control = await ControlPlane.start({ datapath, listen, metrics, version: packageVersion(), log });
@@ -53,7 +58,8 @@ export async function startAppliance(options: ApplianceOptions): Promise<Applian
   }
   log('info', 'ready', {
     interface: options.interface,
-    workers: options.workers,
+    mode: datapath.mode,
+    workers: datapath.workers().length,
     listen: formatListen(control.address),
     ...(control.metricsAddress && { metrics: formatListen(control.metricsAddress) }),
   });

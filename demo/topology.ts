@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 /** Where a host is: its addresses on the shared segment, and what it answers for besides. */
 export interface HostSpec {
@@ -11,6 +12,8 @@ export interface HostSpec {
   readonly loopback?: readonly string[];
   /** The host leaves checksums to a NIC that it does not have, as a container on the same machine does. */
   readonly leavesChecksums?: boolean;
+  /** The host sends with XDP_TX: veth takes such frames only where the other end has an XDP program of its own. */
+  readonly sendsByXdp?: boolean;
   /** Routes through another host: destination prefix → host number. */
   readonly routes?: Readonly<Record<string, number>>;
 }
@@ -26,6 +29,8 @@ export interface Host {
 }
 
 const INTERFACE = 'eth0';
+/** Passes every packet while nothing is in its slots. */
+const PASSING_OBJECT = fileURLToPath(new URL('../programs/build/root.bpf.o', import.meta.url));
 const isIpv6 = (text: string) => text.includes(':');
 
 function ip(...args: string[]): void {
@@ -102,6 +107,8 @@ export class Topology {
         stdio: ['ignore', 'ignore', 'pipe'],
       });
     }
+    if (spec.sendsByXdp)
+      ip('-n', this.#segment, 'link', 'set', port, 'xdpdrv', 'obj', PASSING_OBJECT, 'sec', 'xdp');
     ip('-n', namespace, 'address', 'add', `${host.address4}/24`, 'dev', INTERFACE);
     ip('-n', namespace, 'address', 'add', `${host.address6}/64`, 'dev', INTERFACE, 'nodad');
     for (const address of spec.loopback ?? []) {

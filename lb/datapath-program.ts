@@ -1,16 +1,29 @@
-import { BALANCER_PROGRAM } from './balancer/object.js';
+import { BALANCER_PROGRAM, optionOf, withOptions } from './balancer/object.js';
 import { compileProgram } from './bpf/jit/compile.js';
 import type { ArenaMap, ArenaMapInfo, ArenaMaps } from './bpf/maps/registry.js';
 import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
 import { admitProgram } from './bpf/verifier/admit.js';
 import { CodedError } from './errors.js';
 import type { ProgramStatus } from './inspector.js';
+import type { LinkInfo } from './sys/socket.js';
+
+/** What every link of IPv6 carries (RFC 8200 §5): senders are not told of less. */
+const LEAST_MTU = 1280;
+const ETHERNET_BYTES = 14;
+const OUTER_IPV6_BYTES = 40;
+
+/** The interface that a datapath works on. */
+export type DatapathLink = Pick<LinkInfo, 'name' | 'index' | 'mac' | 'mtu'>;
+
+/** Where the balancer's program runs. */
+export type DatapathMode = 'af_packet' | 'xdp_native' | 'xdp_generic';
 
 export type DatapathFault =
   | { readonly code: 'DATAPATH_WORKERS'; readonly workers: number }
   | { readonly code: 'DATAPATH_CONNECTIONS'; readonly entries: number }
   | { readonly code: 'DATAPATH_PROGRAM'; readonly program: string }
-  | { readonly code: 'DATAPATH_MAPS'; readonly reason: string };
+  | { readonly code: 'DATAPATH_MAPS'; readonly reason: string }
+  | { readonly code: 'DATAPATH_NO_WORKERS' };
 
 /** Options that make no datapath, or an object that is not a balancer's. */
 export class DatapathError extends CodedError<DatapathFault> {}
@@ -77,4 +90,12 @@ export function infosOf(
     const reason = `the object's map ${name} (${type}, keys of ${keySize} and values of ${valueSize} bytes) is not one of those that are there`;
     throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
   });
+}
+
+/** The object, told of the interface; one of a stranger's need not have the option. */
+export function withLink(object: ObjectSpec, { mtu }: Pick<DatapathLink, 'mtu'>): ObjectSpec {
+  if (optionOf(object, 'maxFrameBytes') === undefined) return object;
+  // As much as leaves in one piece with the longest outer header: the sender of more is told, and sends less.
+  const maxFrameBytes = ETHERNET_BYTES + Math.max(LEAST_MTU, mtu - OUTER_IPV6_BYTES);
+  return withOptions(object, { maxFrameBytes });
 }

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { connectionTableSpec } from './balancer/connections.js';
-import { balancerObject, optionOf, sizedObject, withOptions } from './balancer/object.js';
+import { balancerObject, sizedObject, withOptions } from './balancer/object.js';
 import { BalancerTables, type VipKey } from './balancer/tables.js';
 import type { MapSpec } from './bpf/maps/map.js';
 import { type ArenaMap, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
@@ -8,14 +8,21 @@ import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ObjectSpec } from './bpf/object/spec.js';
-import { type Compiled, compile, DatapathError, infosOf, programOf } from './datapath-program.js';
+import {
+  type Compiled,
+  compile,
+  DatapathError,
+  type DatapathLink,
+  infosOf,
+  programOf,
+  withLink,
+} from './datapath-program.js';
 import { AfPacketEngine } from './engine/af-packet.js';
 import { BpfInspector, inspectedMaps, type ProgramStatus } from './inspector.js';
 import type { IpAddress } from './net/address.js';
 import type { FlowSimulator, Simulation } from './simulate.js';
 import { arenaSimulator } from './simulate-arena.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
-import type { LinkInfo } from './sys/socket.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
 
 export interface DatapathOptions {
@@ -30,17 +37,10 @@ export interface DatapathOptions {
   readonly log: PoolLog;
 }
 
-/** The interface that a datapath works on. */
-export type DatapathLink = Pick<LinkInfo, 'name' | 'index' | 'mac' | 'mtu'>;
-
-export { DatapathError, type DatapathFault } from './datapath-program.js';
+export { DatapathError, type DatapathFault, type DatapathLink } from './datapath-program.js';
 
 export const MAX_WORKERS = 64;
 const MAX_CONNECTIONS = 2 ** 26;
-/** What every link of IPv6 carries (RFC 8200 §5): senders are not told of less. */
-const LEAST_MTU = 1280;
-const ETHERNET_BYTES = 14;
-const OUTER_IPV6_BYTES = 40;
 /** Room in the arena for the constants of programs that are swapped in. */
 const SPARE_MAPS_BYTES = 2 ** 20;
 
@@ -149,6 +149,9 @@ export class Datapath {
     return new Datapath(host, maps, tables, engine, object, status);
   }
 
+  /** Where the program runs. */
+  readonly mode = 'af_packet';
+
   /** The interface. */
   get link(): DatapathLink {
     return this.#engine.link;
@@ -220,12 +223,4 @@ export class Datapath {
     await this.#engine.stop();
     this.tables.close();
   }
-}
-
-/** The object, told of the interface; one of a stranger's need not have the option. */
-function withLink(object: ObjectSpec, { mtu }: DatapathLink): ObjectSpec {
-  if (optionOf(object, 'maxFrameBytes') === undefined) return object;
-  // As much as leaves in one piece with the longest outer header: the sender of more is told, and sends less.
-  const maxFrameBytes = ETHERNET_BYTES + Math.max(LEAST_MTU, mtu - OUTER_IPV6_BYTES);
-  return withOptions(object, { maxFrameBytes });
 }

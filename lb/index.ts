@@ -69,6 +69,7 @@ export {
 export type { MapHost } from './bpf/maps/map.js';
 export { VerifyError, type VerifyErrorFault } from './bpf/verifier/admit.js';
 export { Datapath, DatapathError, type DatapathLink, type DatapathOptions, MAX_WORKERS } from './datapath.js';
+export type { DatapathMode } from './datapath-program.js';
 export {
   attachDecap,
   type Decap,
@@ -89,6 +90,7 @@ export {
   type ProgramStatus,
   type SetCondition,
 } from './inspector.js';
+export { KernelDatapath, type KernelDatapathOptions } from './kernel-datapath.js';
 export {
   AddressError,
   formatIp,

@@ -11,6 +11,7 @@ export const DEFAULT_LISTEN = '127.0.0.1:9443';
 
 interface UpOptions {
   readonly interface: string;
+  readonly engine: 'af_packet' | 'xdp';
   readonly workers: number;
   readonly listen: string;
   readonly metrics?: string;
@@ -37,6 +38,7 @@ async function up(options: UpOptions): Promise<void> {
   const metrics = options.metrics === undefined ? undefined : address('--metrics', options.metrics);
   await runAppliance({
     interface: options.interface,
+    engine: options.engine,
     workers: options.workers,
     connections: options.connections,
     listen,
@@ -52,9 +54,17 @@ export function addUp(program: Command): void {
       'run the load balancer on an interface until Ctrl-C (needs root, or CAP_NET_RAW and CAP_NET_ADMIN)',
     )
     .addOption(requiredOption('--interface <name>', 'interface that packets come in and leave by'))
+    .addOption(
+      new Option(
+        '--engine <name>',
+        'where the program runs: in worker threads over packet sockets, or in the kernel (root, or CAP_BPF and CAP_NET_ADMIN)',
+      )
+        .choices(['af_packet', 'xdp'])
+        .default('af_packet'),
+    )
     .option(
       '--workers <n>',
-      'worker threads',
+      'worker threads of af_packet',
       wholeNumber(1, MAX_WORKERS),
       Math.min(availableParallelism(), MAX_WORKERS),
     )

@@ -1,4 +1,4 @@
-import type { BalancerTables, BpfInspector, Datapath } from '../../lb/index.js';
+import type { BalancerTables, BpfInspector, Datapath, DatapathMode } from '../../lb/index.js';
 import type { NextHopStatus } from '../neighbours.js';
 import type { Log, Reconciler } from '../reconcile/reconciler.js';
 
@@ -7,6 +7,7 @@ export type ApiDatapath = Pick<
   Datapath,
   'link' | 'workers' | 'restartWorker' | 'swapProgram' | 'simulate'
 > & {
+  readonly mode: DatapathMode;
   readonly tables: BalancerTables;
   readonly inspector: BpfInspector;
 };

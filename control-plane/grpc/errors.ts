@@ -10,6 +10,8 @@ import { type Detail, encodeStatus, STATUS_DETAILS_KEY } from './details.js';
 export type ApiFault =
   | { readonly code: 'API_NODE'; readonly name: string }
   | { readonly code: 'API_WORKER'; readonly worker: number }
+  /** Nothing that the datapath has in the mode that it runs in. */
+  | { readonly code: 'API_MODE'; readonly mode: string }
   /** A program that cannot be loaded: `reason` is the code of the fault; `log` the end of the verifier's log, if it has one. */
   | { readonly code: 'API_PROGRAM'; readonly reason: string; readonly log: string };
 
@@ -33,6 +35,7 @@ const STATUS: Readonly<Record<ControlFault['code'], status>> = {
   RECONCILE_WRITE: status.INTERNAL,
   API_NODE: status.NOT_FOUND,
   API_WORKER: status.NOT_FOUND,
+  API_MODE: status.UNIMPLEMENTED,
   API_PROGRAM: status.INVALID_ARGUMENT,
   INSPECT_MAP: status.NOT_FOUND,
   INSPECT_ENTRY: status.NOT_FOUND,
@@ -54,6 +57,8 @@ function detailOf(fault: ControlFault, message: string): Detail {
       return { type: 'ResourceInfo', resourceType: typeOf('node'), resourceName: fault.name };
     case 'API_WORKER':
       return { type: 'ResourceInfo', resourceType: typeOf('worker'), resourceName: String(fault.worker) };
+    case 'API_MODE':
+      return { type: 'ErrorInfo', reason: fault.code, domain: ERROR_DOMAIN, metadata: { mode: fault.mode } };
     case 'API_PROGRAM':
       return { type: 'ErrorInfo', reason: fault.reason, domain: ERROR_DOMAIN, metadata: { log: fault.log } };
     case 'INSPECT_MAP':

@@ -1,7 +1,8 @@
-import type { WorkerStatus } from '../../lb/index.js';
+import type { DatapathMode, WorkerStatus } from '../../lb/index.js';
 import type { ApiContext } from './context.js';
 import { timestampOf } from './convert.js';
 import { ApiError } from './errors.js';
+import type { Node } from './generated/waggle/v1/Node.js';
 import type { NodeServiceHandlers } from './generated/waggle/v1/NodeService.js';
 import type { Worker } from './generated/waggle/v1/Worker.js';
 import { type Surroundings, unary } from './unary.js';
@@ -12,6 +13,12 @@ function checkNode(name: string): void {
   if (name === SELF) return;
   throw new ApiError({ code: 'API_NODE', name }, `"${name}" does not exist: the only node is ${SELF}`);
 }
+
+const MODES: Readonly<Record<DatapathMode, NonNullable<Node['dataplaneMode']>>> = {
+  af_packet: 'DATAPLANE_MODE_AF_PACKET',
+  xdp_native: 'DATAPLANE_MODE_XDP_NATIVE',
+  xdp_generic: 'DATAPLANE_MODE_XDP_GENERIC',
+};
 
 const WORKER_STATES: Readonly<Record<WorkerStatus['state'], NonNullable<Worker['state']>>> = {
   starting: 'STATE_STARTING',
@@ -40,7 +47,7 @@ export function nodeHandlers(context: ApiContext, around: Surroundings): NodeSer
       return {
         name: SELF,
         version: context.version,
-        dataplaneMode: 'DATAPLANE_MODE_AF_PACKET',
+        dataplaneMode: MODES[datapath.mode],
         activeRevision: String(reconciler.activeRevision),
         state: workers.every(({ state }) => state === 'running') ? 'STATE_READY' : 'STATE_NOT_READY',
         interface: datapath.link.name,
@@ -52,6 +59,11 @@ export function nodeHandlers(context: ApiContext, around: Surroundings): NodeSer
 
     RestartWorker: unary(around, 'RestartWorker', async ({ name, worker }) => {
       checkNode(name);
+      const { mode } = datapath;
+      if (mode !== 'af_packet') {
+        const message = 'the kernel runs the program: there is no worker to restart';
+        throw new ApiError({ code: 'API_MODE', mode }, message);
+      }
       const find = () => datapath.workers().find(({ index }) => index === worker);
       if (!find()) {
         const count = datapath.workers().length;

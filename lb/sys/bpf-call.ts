@@ -18,6 +18,7 @@ export const BPF_COMMANDS = {
   MAP_UPDATE_BATCH: 26,
   MAP_DELETE_BATCH: 27,
   LINK_CREATE: 28,
+  LINK_UPDATE: 29,
 } as const;
 export type BpfCommand = keyof typeof BPF_COMMANDS;
 

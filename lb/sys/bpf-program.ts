@@ -45,6 +45,11 @@ export interface TestRun {
 /** A program attached to an interface; the kernel detaches it when the descriptor is closed, even by a crash. */
 export interface XdpLink {
   readonly ifindex: number;
+  /**
+   * Run another program from the next packet on; none is missed.
+   * @throws BpfError BPF_CALL
+   */
+  replace(program: KernelProgram): void;
   close(): void;
 }
 
@@ -127,6 +132,10 @@ function openLink(ifindex: number, attr: BpfAttr, subject: string): XdpLink {
   let fd = bpfCallOrThrow('LINK_CREATE', attr, subject);
   return {
     ifindex,
+    replace: (program) => {
+      const update = new BpfAttr(LINK_ATTR_BYTES).u32(0, fd).u32(4, program.fd);
+      bpfCallOrThrow('LINK_UPDATE', update, `program ${program.name} on interface ${ifindex}`);
+    },
     close: () => {
       if (fd >= 0) closeFd(fd);
       fd = -1;

@@ -37,8 +37,10 @@ export class Bed {
     flags?: readonly string[];
     /** MTU between load balancer and backends; without it there is room for the outer header. */
     fabricMtu?: number;
+    /** Where the balancer runs; af_packet unless given. */
+    engine?: 'af_packet' | 'xdp';
   }): Promise<Bed> {
-    const { fabricMtu = FABRIC_MTU } = options;
+    const { fabricMtu = FABRIC_MTU, engine = 'af_packet' } = options;
     const backends = Array.from({ length: options.backends }, (_, i) =>
       String.fromCharCode('a'.charCodeAt(0) + i),
     );
@@ -50,13 +52,14 @@ export class Bed {
         leavesChecksums: options.clientLeavesChecksums ?? false,
         routes: { [`${VIP4}/32`]: LB_NUMBER, [`${VIP6}/128`]: LB_NUMBER },
       },
-      { name: 'lb', number: LB_NUMBER, mtu: fabricMtu },
+      { name: 'lb', number: LB_NUMBER, mtu: fabricMtu, sendsByXdp: engine === 'xdp' },
       ...backends.map((name, i) => ({ name, number: 11 + i, mtu: fabricMtu, loopback: [VIP4, VIP6] })),
     ];
     beds += 1;
     const topology = new Topology(`waggle-test-${process.pid}-${beds}`, hosts);
     try {
-      const lb = await Appliance.start(topology, 'lb', options);
+      const flags = ['--engine', engine, ...(options.flags ?? [])];
+      const lb = await Appliance.start(topology, 'lb', { ...options, flags });
       await Promise.all(
         backends.map(async (name) => {
           await startDecap(topology, name);

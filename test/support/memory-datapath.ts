@@ -46,6 +46,7 @@ export class MemoryDatapath implements ControlledDatapath {
     maps: () => inspectedMaps(this.replay.host),
     btf: balancerObject().btf,
   });
+  readonly mode = 'af_packet';
   readonly link: ControlledDatapath['link'] = {
     name: 'test0',
     index: 7,
