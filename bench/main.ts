@@ -11,6 +11,7 @@ const SUBJECTS: Readonly<Record<string, (rounds: number) => Promise<readonly Com
   verify: async (rounds) => (await import('./verify.js')).benchVerify(rounds),
   forwarding: async (rounds) => (await import('./forwarding.js')).benchForwarding(rounds, 2),
   latency: async (rounds) => (await import('./latency.js')).benchLatency(rounds),
+  health: async (rounds) => (await import('./health.js')).benchHealth(rounds),
   http: async (rounds) => [await (await import('./http.js')).benchHttp(rounds, 3)],
 };
 

@@ -106,6 +106,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   protobufjs: ['control-plane/grpc/', 'control-plane/cli/'],
   'prom-client': ['control-plane/metrics'],
   autocannon: ['demo/', 'bench/'],
+  'raw-socket': ['control-plane/health/'],
 };
 
 for (const [name, places] of Object.entries(ONLY_IN)) {

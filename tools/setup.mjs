@@ -19,12 +19,13 @@ const COMMANDS = {
   tcpdump: 'tcpdump',
   gcc: 'gcc',
   make: 'make',
+  openssl: 'openssl',
   'clang-19': 'clang-19',
   'llvm-strip-19': 'llvm-19',
 };
 const NEEDED = {
   demo: ['ip', 'nft', 'ethtool'],
-  test: ['ip', 'nft', 'ethtool', 'tcpdump', 'make', 'clang-19', 'llvm-strip-19'],
+  test: ['ip', 'nft', 'ethtool', 'tcpdump', 'openssl', 'make', 'clang-19', 'llvm-strip-19'],
   bench: ['ip', 'nft', 'ethtool', 'gcc'],
 };
 
