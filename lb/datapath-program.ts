@@ -1,5 +1,6 @@
 import { BALANCER_PROGRAM, optionOf, withOptions } from './balancer/object.js';
 import { compileProgram } from './bpf/jit/compile.js';
+import type { BpfMap, MapSpec } from './bpf/maps/map.js';
 import type { ArenaMap, ArenaMapInfo, ArenaMaps } from './bpf/maps/registry.js';
 import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
 import { admitProgram } from './bpf/verifier/admit.js';
@@ -73,23 +74,33 @@ export function compile({ object, spec }: Program, maps: readonly ArenaMapInfo[]
 /**
  * The live map of each map that an object refers to, in its order. Its constants and variables are its own: they get
  * a map where the ones that are there hold other content.
+ * @throws DatapathError DATAPATH_MAPS
  */
-export function infosOf(
+export function liveMaps<M extends Pick<BpfMap, 'spec'>>(
   object: ObjectSpec,
-  maps: ReadonlyMap<string, ArenaMap>,
-  host: ArenaMaps,
-): ArenaMapInfo[] {
+  maps: ReadonlyMap<string, M>,
+  create: (spec: MapSpec) => M,
+): M[] {
   return object.maps.map((wanted) => {
     const { name, keySize, valueSize, type, initial } = wanted;
     const map = maps.get(name);
     const { spec } = map ?? {};
     if (initial !== undefined && !(spec?.initial && Buffer.from(spec.initial).equals(initial)))
-      return host.createMap(wanted).info;
+      return create(wanted);
     if (map && spec && spec.keySize === keySize && spec.valueSize === valueSize && spec.type === type)
-      return map.info;
+      return map;
     const reason = `the object's map ${name} (${type}, keys of ${keySize} and values of ${valueSize} bytes) is not one of those that are there`;
     throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
   });
+}
+
+/** Where those of an arena lie. */
+export function infosOf(
+  object: ObjectSpec,
+  maps: ReadonlyMap<string, ArenaMap>,
+  host: ArenaMaps,
+): ArenaMapInfo[] {
+  return liveMaps(object, maps, (spec) => host.createMap(spec)).map(({ info }) => info);
 }
 
 /** The object, told of the interface; one of a stranger's need not have the option. */

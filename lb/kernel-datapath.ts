@@ -14,6 +14,7 @@ import {
   DatapathError,
   type DatapathLink,
   type DatapathMode,
+  liveMaps,
   programOf,
   withLink,
 } from './datapath-program.js';
@@ -251,7 +252,10 @@ function attach(program: KernelProgram, { name, index }: DatapathLink, log: Pool
   }
 }
 
-/** @param given as it was read; @param object with its options set */
+/**
+ * @param given as it was read
+ * @param object with its options set
+ */
 function load(
   given: ObjectSpec,
   object: ObjectSpec,
@@ -262,25 +266,10 @@ function load(
   const { spec } = programOf(object);
   const constants: KernelMap[] = [];
   try {
-    const live = object.maps.map((wanted) => {
-      const map = maps.get(wanted.name);
-      if (
-        wanted.initial !== undefined &&
-        !(map?.spec.initial && Buffer.from(map.spec.initial).equals(wanted.initial))
-      ) {
-        const own = host.createMap(wanted);
-        constants.push(own);
-        return own;
-      }
-      if (
-        map &&
-        map.spec.keySize === wanted.keySize &&
-        map.spec.valueSize === wanted.valueSize &&
-        map.spec.type === wanted.type
-      )
-        return map;
-      const reason = `the object's map ${wanted.name} (${wanted.type}, keys of ${wanted.keySize} and values of ${wanted.valueSize} bytes) is not one of those that are there`;
-      throw new DatapathError({ code: 'DATAPATH_MAPS', reason }, reason);
+    const live = liveMaps(object, maps, (own) => {
+      const map = host.createMap(own);
+      constants.push(map);
+      return map;
     });
     const program = loadKernelProgram(spec, live, object.license, object.btf);
     const status = {

@@ -16,6 +16,7 @@ import { addSet } from './set.js';
 import { addSimulate } from './simulate.js';
 import { addStatus } from './status.js';
 import { addUp, DEFAULT_LISTEN } from './up.js';
+import { addValidate } from './validate.js';
 
 const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -58,6 +59,7 @@ function createProgram(): Command {
     addReplay,
     addSimulate,
     addBpf,
+    addValidate,
   ])
     add(program);
   explainIn(program);

@@ -28,7 +28,7 @@ export interface NodeSetup {
 }
 
 /** @throws CliError with the last fault of a file that cannot be used; the others are told before, a line each */
-function readNode(path: string): NodeConfig {
+export function readNode(path: string): NodeConfig {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
