@@ -89,7 +89,9 @@ function listData(source: ConfigSource, file: Map, key: string): readonly unknow
 function rawNames(data: unknown): Set<string> {
   const items: readonly unknown[] = Array.isArray(data) ? data : [];
   return new Set(
-    items.flatMap((item) => (isMapData(item) && item.name !== undefined ? [String(item.name)] : [])),
+    items.flatMap((item) =>
+      isMapData(item) && item.name !== undefined ? [String(item.name).replace(/^pools\//, '')] : [],
+    ),
   );
 }
 

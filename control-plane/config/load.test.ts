@@ -277,3 +277,21 @@ it('tables have room for what is there', () => {
   // VIPs of one pool share a ring; a pool without a VIP has none.
   expect(sizes.ch_rings).toBe(2 * 65_537);
 });
+
+it("names may be those of the API's resources", () => {
+  const config = loadConfig(
+    `
+vips:
+  - { name: vips/web, address: 10.200.1.1, port: 80, protocol: PROTOCOL_TCP, pool: pools/web }
+pools:
+  - { name: pools/web, backends: [{ name: pools/web/backends/a, address: 10.0.0.1 }] }
+`,
+    'node.yaml',
+  );
+  expect(config.vips.map(({ name, pool, key }) => [name, pool, key.protocol])).toEqual([
+    ['web', 'web', 'tcp'],
+  ]);
+  expect(config.pools.map(({ name, backends }) => [name, backends.map((each) => each.name)])).toEqual([
+    ['web', ['a']],
+  ]);
+});

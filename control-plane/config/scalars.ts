@@ -153,7 +153,15 @@ export const mac = scalar(MAC_RULE, (text): Mac => {
   return address;
 });
 
-export const id = scalar(`is not a name: ${ID_RULE}`, (text) => (ID_PATTERN.test(text) ? text : undefined));
+/** A name; as a resource of the API is named, too: `vips/web` is web where names are those of VIPs. */
+const nameIn = (collection: RegExp) =>
+  scalar(`is not a name: ${ID_RULE}`, (text) => {
+    const name = text.replace(collection, '');
+    return ID_PATTERN.test(name) ? name : undefined;
+  });
+export const vipId = nameIn(/^vips\//);
+export const poolId = nameIn(/^pools\//);
+export const backendId = nameIn(/^pools\/[^/]+\/backends\//);
 
 const ALGORITHMS = { 'maglev-v1': 'v1', 'maglev-v2': 'v2' } as const satisfies Record<string, RingAlgorithm>;
 export const ringAlgorithm = word(['maglev-v2', 'maglev-v1'], {
@@ -162,7 +170,7 @@ export const ringAlgorithm = word(['maglev-v2', 'maglev-v1'], {
   maglev: 'maglev-v2',
 }).transform((name): RingAlgorithm => ALGORITHMS[name]);
 
-export const protocol = word(['tcp', 'udp']);
+export const protocol = word(['tcp', 'udp'], { protocol_tcp: 'tcp', protocol_udp: 'udp' });
 
 const NS_PER_UNIT: ReadonlyMap<string, number> = new Map([
   ['ns', 1],

@@ -3,17 +3,19 @@ import { companionSections } from '../../lb/index.js';
 import { MAX_WEIGHT } from '../state/validate.js';
 import { FLAG_NAMES, nearestFlag, readFlag } from './flags.js';
 import {
+  backendId,
   clock,
   duration,
   endpoint,
   flag,
   hostIp,
-  id,
   mac,
+  poolId,
   prefix,
   protocol,
   ringAlgorithm,
   vipAddress,
+  vipId,
   whole,
   word,
 } from './scalars.js';
@@ -174,7 +176,7 @@ export const nodeSchema = object('node', {
 });
 
 const backend = object('a backend', {
-  name: id.optional().describe('Name within the pool; made of the address unless given.'),
+  name: backendId.optional().describe('Name within the pool; made of the address unless given.'),
   address: hostIp.describe('Where packets for it are sent.'),
   weight: whole(0, MAX_WEIGHT).optional().describe('Share of new flows; 0: none. 1 unless given.'),
   mac: mac.optional().describe('MAC address of its next hop; node.routerMac unless given.'),
@@ -206,11 +208,11 @@ const vipFlag = z
   });
 
 export const vipSchema = object('a VIP', {
-  name: id.optional().describe('Name of the VIP; vip-1, vip-2 … by its place in the list unless given.'),
+  name: vipId.optional().describe('Name of the VIP; vip-1, vip-2 … by its place in the list unless given.'),
   address: vipAddress.describe('IPv4 or IPv6 address, or an IPv6 prefix.'),
   port: PORT.optional().describe('0: every port. 0 unless given.'),
   protocol: protocol.describe('tcp or udp.'),
-  pool: id.optional().describe('Name of the pool that serves it; or else backends.'),
+  pool: poolId.optional().describe('Name of the pool that serves it; or else backends.'),
   backends: backends.optional().describe('Backends of its own, in the place of a pool; [] for none.'),
   flags: z
     .union([vipFlag, listOf(vipFlag)])
@@ -226,7 +228,7 @@ export const vipSchema = object('a VIP', {
 });
 
 export const poolSchema = object('a pool', {
-  name: id.describe('Name of the pool.'),
+  name: poolId.describe('Name of the pool.'),
   backends: backends
     .optional()
     .describe('Addresses, or backends with more to say of them. None unless given.'),
