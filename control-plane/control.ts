@@ -32,6 +32,8 @@ export interface ControlPlaneOptions {
   /** Where metrics are served; undefined: nowhere. */
   readonly metrics?: ListenAddress | undefined;
   readonly version: string;
+  /** Directory where the configuration is kept over restarts; undefined: in memory. */
+  readonly state?: string | undefined;
   readonly log: Log;
 }
 
@@ -43,11 +45,18 @@ export class ControlPlane {
   readonly #neighbours: Neighbours;
   readonly #api: ApiServer;
   readonly #metrics: MetricsServer | undefined;
+  readonly #store: Store;
 
-  private constructor(neighbours: Neighbours, api: ApiServer, metrics: MetricsServer | undefined) {
+  private constructor(
+    neighbours: Neighbours,
+    api: ApiServer,
+    metrics: MetricsServer | undefined,
+    store: Store,
+  ) {
     this.#neighbours = neighbours;
     this.#api = api;
     this.#metrics = metrics;
+    this.#store = store;
   }
 
   /** Where the API listens. */
@@ -60,12 +69,13 @@ export class ControlPlane {
     return this.#metrics?.address;
   }
 
-  /** @throws ListenError; nothing is left running then */
+  /** @throws ListenError, JournalError, ReconcileError; nothing is left running then */
   static async start({
     datapath,
     listen,
     metrics,
     version,
+    state,
     log,
   }: ControlPlaneOptions): Promise<ControlPlane> {
     const nowMs = () => performance.now();
@@ -79,7 +89,7 @@ export class ControlPlane {
       log,
       nowMs,
     });
-    const store = new Store({ nowMs: () => Date.now(), epoch: randomBytes(4).toString('hex') });
+    const store = await openStore(state, log);
     const reconciler = new Reconciler({ store, datapath, nextHops: neighbours, log, nowMs });
     const context: ApiContext = {
       reconciler,
@@ -90,13 +100,17 @@ export class ControlPlane {
       startTimeMs: Date.now(),
     };
     const registry = createMetrics(context);
-    const metricsServer = metrics && (await MetricsServer.start(metrics, registry));
+    let metricsServer: MetricsServer | undefined;
     try {
+      metricsServer = metrics && (await MetricsServer.start(metrics, registry));
+      // Before the API answers: it must not show what is not written yet.
+      await reconciler.restore();
       const api = await ApiServer.start({ listen, context, observe: registry.observeRpc });
       neighbours.start();
-      return new ControlPlane(neighbours, api, metricsServer);
+      return new ControlPlane(neighbours, api, metricsServer, store);
     } catch (error) {
       await metricsServer?.stop();
+      await store.close();
       throw error;
     }
   }
@@ -105,6 +119,21 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#neighbours.stop();
     await this.#api.stop(STOP_GRACE_MS);
+    await this.#store.close();
     await this.#metrics?.stop();
   }
+}
+
+/** The store, with what it found on the disk said. @throws JournalError */
+async function openStore(directory: string | undefined, log: Log): Promise<Store> {
+  const options = { nowMs: () => Date.now(), epoch: randomBytes(4).toString('hex') };
+  if (directory === undefined) return new Store(options);
+  const store = await Store.open(directory, options);
+  const { revision, replayed, notes } = store.recovery ?? { revision: 0, replayed: 0, notes: [] };
+  for (const { kind, ...note } of notes) {
+    if (kind === 'damaged') log('error', 'the state was damaged: what was good of it is used', note);
+    else log('info', 'a change that was being written is cut off', note);
+  }
+  log('info', 'the configuration is back', { directory, revision, replayed });
+  return store;
 }

@@ -16,6 +16,8 @@ export interface ApplianceOptions {
   readonly listen: ListenAddress;
   /** Where metrics are served; undefined: nowhere. */
   readonly metrics?: ListenAddress | undefined;
+  /** Directory where the configuration is kept over restarts; undefined: in memory. */
+  readonly state?: string | undefined;
   readonly log: Log;
 }
 
@@ -41,7 +43,7 @@ export function packageVersion(): string {
  * @throws CodedError with one clear line: of the datapath, ListenError
  */
 export async function startAppliance(options: ApplianceOptions): Promise<Appliance> {
-  const { log, listen, metrics } = options;
+  const { log, listen, metrics, state } = options;
   await probeListen(listen);
   if (metrics) await probeListen(metrics);
   const common = { interface: options.interface, connectionTableEntries: options.connections, log };
@@ -51,7 +53,7 @@ export async function startAppliance(options: ApplianceOptions): Promise<Applian
       : await Datapath.start({ ...common, workers: options.workers });
   let control: ControlPlane;
   try {
-    control = await ControlPlane.start({ datapath, listen, metrics, version: packageVersion(), log });
+    control = await ControlPlane.start({ datapath, listen, metrics, version: packageVersion(), state, log });
   } catch (error) {
     await datapath.stop();
     throw error;

@@ -15,6 +15,7 @@ interface UpOptions {
   readonly workers: number;
   readonly listen: string;
   readonly metrics?: string;
+  readonly state?: string;
   readonly connections: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -43,6 +44,7 @@ async function up(options: UpOptions): Promise<void> {
     connections: options.connections,
     listen,
     metrics,
+    state: options.state,
     log: createLog(options.logLevel, process.stderr),
   });
 }
@@ -70,6 +72,7 @@ export function addUp(program: Command): void {
     )
     .option('--listen <address>', 'where the API listens: HOST:PORT or unix:PATH', DEFAULT_LISTEN)
     .option('--metrics <address>', 'where Prometheus metrics are served: HOST:PORT (default: nowhere)')
+    .option('--state <directory>', 'where the configuration is kept over restarts (default: in memory)')
     .option(
       '--connections <n>',
       "entries of each worker's connection table",

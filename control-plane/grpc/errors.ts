@@ -4,6 +4,7 @@ import { assertNever, CodedError, InspectorError, type InspectorFault } from '..
 import { ReconcileError, type ReconcileFault } from '../reconcile/reconciler.js';
 import { StateError, type StateFault } from '../state/faults.js';
 import { IdsError, type IdsFault } from '../state/ids.js';
+import { JournalError, type JournalFault } from '../state/journal-faults.js';
 import { type Detail, encodeStatus, STATUS_DETAILS_KEY } from './details.js';
 
 /** What only the API can refuse. */
@@ -17,7 +18,7 @@ export type ApiFault =
 
 export class ApiError extends CodedError<ApiFault> {}
 
-type ControlFault = StateFault | IdsFault | ReconcileFault | ApiFault | InspectorFault;
+type ControlFault = StateFault | IdsFault | JournalFault | ReconcileFault | ApiFault | InspectorFault;
 
 /** gRPC status of every fault. */
 const STATUS: Readonly<Record<ControlFault['code'], status>> = {
@@ -30,6 +31,13 @@ const STATUS: Readonly<Record<ControlFault['code'], status>> = {
   STATE_LIMIT: status.RESOURCE_EXHAUSTED,
   IDS_NUMBERS: status.RESOURCE_EXHAUSTED,
   IDS_REALS: status.RESOURCE_EXHAUSTED,
+  // The disk is full or fails: nothing has changed, and the same request may succeed later.
+  JOURNAL_IO: status.UNAVAILABLE,
+  JOURNAL_CLOSED: status.UNAVAILABLE,
+  // Only while a store is opened; never the answer to a request.
+  JOURNAL_LOCKED: status.INTERNAL,
+  JOURNAL_FORMAT: status.INTERNAL,
+  JOURNAL_NO_STATE: status.INTERNAL,
   RECONCILE_VIP_REFUSED: status.FAILED_PRECONDITION,
   RECONCILE_CANCELLED: status.CANCELLED,
   RECONCILE_WRITE: status.INTERNAL,
@@ -99,6 +107,17 @@ function detailOf(fault: ControlFault, message: string): Detail {
       return { type: 'QuotaFailure', violations: [{ subject: fault.what, description: message }] };
     case 'IDS_REALS':
       return { type: 'QuotaFailure', violations: [{ subject: 'backend addresses', description: message }] };
+    case 'JOURNAL_IO':
+      return {
+        type: 'ErrorInfo',
+        reason: fault.code,
+        domain: ERROR_DOMAIN,
+        metadata: { operation: fault.operation, errno: fault.errno },
+      };
+    case 'JOURNAL_CLOSED':
+    case 'JOURNAL_LOCKED':
+    case 'JOURNAL_FORMAT':
+    case 'JOURNAL_NO_STATE':
     case 'RECONCILE_CANCELLED':
     case 'RECONCILE_WRITE':
       return { type: 'ErrorInfo', reason: fault.code, domain: ERROR_DOMAIN, metadata: {} };
@@ -121,6 +140,7 @@ export function refusalOf(error: unknown): Refusal {
   if (
     error instanceof StateError ||
     error instanceof IdsError ||
+    error instanceof JournalError ||
     error instanceof ReconcileError ||
     error instanceof InspectorError ||
     error instanceof ApiError

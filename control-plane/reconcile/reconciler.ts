@@ -61,6 +61,8 @@ export interface ChangeOptions {
   readonly validateOnly?: boolean;
   /** Asked before the datapath is touched: true gives the change up. */
   readonly isCancelled?: () => boolean;
+  /** Who asks for the change, for history. */
+  readonly actor?: string;
 }
 
 /**
@@ -113,9 +115,23 @@ export class Reconciler {
   }
 
   /**
-   * Make a change: check it, protect new VIPs from the host, write the tables, commit.
+   * Make the state that the store was opened with true: for the start, when the tables are empty.
+   * @throws IdsError, ReconcileError
+   */
+  restore(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { state } = this.store;
+      await this.#nextHops.watch(backendAddresses(state));
+      for (const { key } of state.vips.values()) await this.#protect(key);
+      this.#write(state);
+      this.#activeRevision = state.revision;
+    });
+  }
+
+  /**
+   * Make a change: check it, protect new VIPs from the host, put it on the disk, write the tables, commit.
    * @returns the state after it; with `validateOnly` the state that would be
-   * @throws StateError, IdsError, ReconcileError; nothing has changed then
+   * @throws StateError, IdsError, ReconcileError, JournalError; nothing has changed then
    */
   change(change: Change, options: ChangeOptions = {}): Promise<DesiredState> {
     return this.#inTurn(() => this.#change(change, options));
@@ -134,7 +150,7 @@ export class Reconciler {
 
   async #change(change: Change, options: ChangeOptions): Promise<DesiredState> {
     const before = this.store.state;
-    const draft = this.store.draft(change);
+    const draft = this.store.draft(change, options.actor);
     if (options.validateOnly || draft === before) return draft;
     await this.#nextHops.watch(backendAddresses(draft));
     const added = keysOnlyIn(draft, before);
@@ -150,7 +166,9 @@ export class Reconciler {
           'the caller gave up before the change was made',
         );
       }
-      this.#write(draft);
+      // Before packets see it: what they have seen is never taken back by a crash.
+      await this.store.record(draft);
+      await this.#writeRecorded(draft);
     } catch (error) {
       await this.#unprotect(shielded);
       await this.#nextHops.watch(backendAddresses(before));
@@ -165,6 +183,22 @@ export class Reconciler {
     });
     await this.#unprotect(keysOnlyIn(before, draft));
     return draft;
+  }
+
+  async #writeRecorded(draft: DesiredState): Promise<void> {
+    try {
+      this.#write(draft);
+    } catch (error) {
+      try {
+        await this.store.retract(draft);
+      } catch (fault) {
+        this.#log('error', 'a change that was refused is still in the journal', {
+          revision: draft.revision,
+          error: fault,
+        });
+      }
+      throw error;
+    }
   }
 
   async #protect(key: VipKey): Promise<void> {
