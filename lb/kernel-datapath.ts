@@ -24,7 +24,6 @@ import { ReceiveOffloads } from './engine/receive-offloads.js';
 import { BpfInspector, type ProgramStatus } from './inspector.js';
 import type { IpAddress } from './net/address.js';
 import { FlowSimulator, type Simulation } from './simulate.js';
-import { onCpu } from './sys/affinity.js';
 import {
   BpfError,
   type KernelMap,
@@ -48,9 +47,6 @@ export interface KernelDatapathOptions {
   readonly sizes?: MapSizes;
   readonly log: PoolLog;
 }
-
-/** CPU on which flows are simulated: every machine has it. */
-const SIMULATION_CPU = 0;
 
 interface Parts {
   readonly claim: InterfaceClaim;
@@ -208,10 +204,10 @@ export class KernelDatapath {
     const asking = withOptions(withLink(object, link), { explain: true, simulate: true });
     const loaded = load(object, asking, maps, host);
     const run = (frame: Uint8Array) => {
-      const { verdict, packet } = onCpu(SIMULATION_CPU, () => loaded.program.testRun(frame));
+      const { verdict, packet } = loaded.program.testRun(frame);
       return { verdict, frame: packet };
     };
-    const flows = new FlowSimulator({ maps, cpu: SIMULATION_CPU, workers: possibleCpus(), run });
+    const flows = new FlowSimulator({ maps, workers: possibleCpus(), run });
     this.#simulator = { flows, loaded };
   }
 

@@ -1,3 +1,4 @@
+import { forgetDecisions, writtenDecision } from './balancer/decisions.js';
 import { REASON_SLOT_NO_VIP, reasonOfCode } from './balancer/reasons.js';
 import { DECISION, TABLES } from './balancer/schema.js';
 import type { BpfMap } from './bpf/maps/map.js';
@@ -22,10 +23,7 @@ export interface DecisionReader {
   read(worker: number): RawDecision;
 }
 
-const { fields, sizeBytes } = DECISION;
-const ONLY_ROW = new Uint8Array(4);
-/** No reason has this number: the program has written nothing yet. */
-const UNWRITTEN = 0xffff_ffff;
+const { fields } = DECISION;
 
 function readInto(decision: RawDecision, word: (offset: number) => number): RawDecision {
   decision.reason = word(fields.reason.offset);
@@ -71,24 +69,20 @@ class ArenaDecisions implements DecisionReader {
 /** In the kernel, where the CPU of a run is not known: the copy that was written since. */
 class KernelDecisions implements DecisionReader {
   readonly #map: BpfMap;
-  readonly #unwritten: Uint8Array;
   readonly #decision = empty();
 
   constructor(map: BpfMap) {
     this.#map = map;
-    this.#unwritten = new Uint8Array(map.valueBytes).fill(0xff);
   }
 
   prepare(): void {
-    this.#map.update(ONLY_ROW, this.#unwritten);
+    forgetDecisions(this.#map);
   }
 
   read(): RawDecision {
-    const copies = this.#map.lookup(ONLY_ROW) ?? this.#unwritten;
-    const view = new DataView(copies.buffer, copies.byteOffset, copies.byteLength);
-    let cpu = 0;
-    while (cpu + 1 < this.#map.cpus && view.getUint32(cpu * sizeBytes, true) === UNWRITTEN) cpu++;
-    return readInto(this.#decision, (offset) => view.getUint32(cpu * sizeBytes + offset, true));
+    const written = writtenDecision(this.#map) ?? new Uint8Array(DECISION.sizeBytes).fill(0xff);
+    const view = new DataView(written.buffer, written.byteOffset, written.byteLength);
+    return readInto(this.#decision, (offset) => view.getUint32(offset, true));
   }
 }
 

@@ -306,7 +306,6 @@ function balancerWith(
 export function simulatorOf(replay: PacketReplay): FlowSimulator {
   return new FlowSimulator({
     maps: replay.maps,
-    cpu: 0,
     workers: replay.workers,
     names: replay.names,
     run: (frame) => replay.runRaw(frame),

@@ -28,7 +28,6 @@ export function arenaSimulator(
   const program = instantiateProgram(module, runtime);
   return new FlowSimulator({
     maps,
-    cpu,
     workers,
     run(frame) {
       context.place(frame);

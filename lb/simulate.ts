@@ -1,4 +1,4 @@
-import { type Decision, type DecisionMark, readDecision, writeSimulatedCpu } from './balancer/decisions.js';
+import { type Decision, type DecisionMark, forgetDecisions, readDecision } from './balancer/decisions.js';
 import { REASONS, type Reason } from './balancer/reasons.js';
 import { RING_SIZE, type TableName } from './balancer/schema.js';
 import { VERDICT_NAMES } from './bpf/engine/context.js';
@@ -39,8 +39,6 @@ export interface Simulation {
 export interface SimulatorOptions {
   /** The balancer's maps, which the program reads. */
   readonly maps: ReadonlyMap<string, BpfMap>;
-  /** CPU that the program runs on: where it writes its decision. */
-  readonly cpu: number;
   /** Workers whose connection tables are asked. */
   readonly workers: number;
   /** Names of VIPs and backends; read from the maps at each question unless given. */
@@ -117,9 +115,9 @@ export class FlowSimulator {
   }
 
   #ask(frame: Uint8Array, worker: number): Answer {
-    writeSimulatedCpu(this.#decisions, worker);
+    forgetDecisions(this.#decisions, worker);
     const { verdict, frame: left } = this.#options.run(frame);
-    return { worker, verdict, frame: left, decision: readDecision(this.#decisions, this.#options.cpu) };
+    return { worker, verdict, frame: left, decision: readDecision(this.#decisions) };
   }
 
   #steps(answer: Answer, answers: readonly Answer[], names: ReplayNames): string[] {

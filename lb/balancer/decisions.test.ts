@@ -1,10 +1,18 @@
 import { describe, expect } from 'vitest';
 import { describeTables, u32 } from '../../test/support/tables-bed.js';
-import { type Decision, readDecision, writeSimulatedCpu } from './decisions.js';
+import type { BpfMap } from '../bpf/maps/map.js';
+import { type Decision, forgetDecisions, readDecision } from './decisions.js';
 import { REASONS } from './reasons.js';
 import { DECISION, DECISION_FLAGS, encode, MAX_VIPS, TABLES } from './schema.js';
 
 const NOTHING = { reason: 0, table: 0, vip_num: MAX_VIPS, real: 0, hash: 0, slot: 0, flags: 0, cpu: 0 };
+
+/** What the program does on one CPU. */
+function write(map: BpfMap, cpu: number, fields: Partial<typeof NOTHING>): void {
+  const copies = map.lookup(u32(0))!;
+  copies.set(encode(DECISION, { ...NOTHING, ...fields }), cpu * DECISION.sizeBytes);
+  map.update(u32(0), copies);
+}
 
 describe('decisions', () => {
   /** What the program writes, and what is read. */
@@ -67,37 +75,51 @@ describe('decisions', () => {
 
   describeTables('read', (test) => {
     for (const [rule, fields, want] of rows) {
-      test(rule, ({ fill, maps }) => {
-        fill('decisions', 0, encode(DECISION, { ...NOTHING, ...fields }));
-        expect(readDecision(maps.get('decisions')!, 1)).toEqual(want);
+      test(rule, ({ maps }) => {
+        const map = maps.get('decisions')!;
+        expect(forgetDecisions(map)).toBe(0);
+        write(map, 1, fields);
+        expect(readDecision(map)).toEqual(want);
       });
     }
 
-    test('each CPU has its own', ({ maps }) => {
+    test('that of the CPU that has written since the others were forgotten', ({ maps }) => {
       const map = maps.get('decisions')!;
-      const copies = new Uint8Array(map.valueBytes);
-      copies.set(encode(DECISION, { ...NOTHING, reason: REASONS.local.code }), DECISION.sizeBytes);
-      copies.set(encode(DECISION, { ...NOTHING, reason: REASONS.icmp.code }));
-      map.update(u32(0), copies);
-      expect([0, 1].map((cpu) => readDecision(map, cpu).reason)).toEqual(['icmp', 'local']);
+      for (let cpu = 0; cpu < map.cpus; cpu++) {
+        write(map, (cpu + 1) % map.cpus, { reason: REASONS.icmp.code });
+        forgetDecisions(map);
+        write(map, cpu, { reason: REASONS.local.code });
+        expect(readDecision(map).reason, `CPU ${cpu}`).toBe('local');
+      }
     });
 
-    test('a CPU that is not there, and numbers that nobody writes, are refused', ({ fill, maps }) => {
+    test('none, and numbers that nobody writes, are refused', ({ maps }) => {
       const map = maps.get('decisions')!;
-      expect(() => readDecision(map, map.cpus)).toThrow(RangeError);
-      expect(() => readDecision(map, -1)).toThrow(RangeError);
-      fill('decisions', 0, encode(DECISION, { ...NOTHING, reason: 63 }));
-      expect(() => readDecision(map, 0)).toThrow(RangeError);
-      fill('decisions', 0, encode(DECISION, { ...NOTHING, table: TABLES.length }));
-      expect(() => readDecision(map, 0)).toThrow(RangeError);
+      forgetDecisions(map);
+      expect(() => readDecision(map)).toThrow(RangeError);
+      for (const wrong of [{ reason: 63 }, { table: TABLES.length }]) {
+        forgetDecisions(map);
+        write(map, 0, wrong);
+        expect(() => readDecision(map)).toThrow(RangeError);
+      }
     });
 
-    test('whose table is asked is written for every CPU, and nothing else', ({ fill, maps, read }) => {
+    test('whose table is asked is written for every CPU', ({ maps, read }) => {
       const map = maps.get('decisions')!;
-      fill('decisions', 0, encode(DECISION, { ...NOTHING, vip_num: 3 }));
-      expect(writeSimulatedCpu(map, 5)).toBe(0);
-      const copy = Buffer.from(encode(DECISION, { ...NOTHING, vip_num: 3, cpu: 5 })).toString('hex');
-      expect(read('decisions', u32(0))).toBe(copy.repeat(map.cpus));
+      expect(forgetDecisions(map, 5)).toBe(0);
+      const blank = {
+        reason: 0xffff_ffff,
+        table: 0,
+        vip_num: 0,
+        real: 0,
+        hash: 0,
+        slot: 0,
+        flags: 0,
+        cpu: 5,
+      };
+      expect(read('decisions', u32(0))).toBe(
+        Buffer.from(encode(DECISION, blank)).toString('hex').repeat(map.cpus),
+      );
     });
   });
 });

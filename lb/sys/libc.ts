@@ -20,9 +20,6 @@ interface Libc {
   readonly eventfd: (count: number, flags: number) => number;
   readonly clockGettime: (clock: number, timespec: bigint) => number;
   readonly schedGetcpu: () => number;
-  /** Of the calling thread for 0. */
-  readonly schedGetaffinity: (thread: number, bytes: number, mask: Uint8Array) => number;
-  readonly schedSetaffinity: (thread: number, bytes: number, mask: Uint8Array) => number;
   readonly mmap: (
     address: bigint,
     bytes: number,
@@ -68,8 +65,6 @@ export function libc(): Libc {
       eventfd: bind('int eventfd(uint count, int flags)'),
       clockGettime: bind('int clock_gettime(int clock, uintptr_t timespec)'),
       schedGetcpu: bind('int sched_getcpu()'),
-      schedGetaffinity: bind('int sched_getaffinity(int thread, size_t bytes, _Out_ void *mask)'),
-      schedSetaffinity: bind('int sched_setaffinity(int thread, size_t bytes, _In_ void *mask)'),
       mmap: bind(
         'intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)',
       ),
