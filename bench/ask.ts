@@ -1,4 +1,4 @@
-// The client of the latency benchmark: one datagram at a time, the next when the answer is there and a pause is over.
+// The client of the round trips: one datagram at a time, the next when the answer is there and a pause is over.
 // Prints one JSON line.
 //   node ask.js ADDRESS PORT TIMES PAUSE_MS
 import { createSocket } from 'node:dgram';

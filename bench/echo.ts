@@ -1,4 +1,4 @@
-// UDP echo for the latency benchmark. Prints a line when it listens.
+// UDP echo for the round trips. Prints a line when it listens.
 //   node echo.js PORT ADDRESS …
 import { createSocket } from 'node:dgram';
 

@@ -9,7 +9,10 @@ export const FLOWS = 1024;
 /** As many as the ports can tell apart: the connection table no longer fits the cache. */
 export const MANY_FLOWS = 65_536;
 
-const SHORTEST_FRAME_BYTES = 60;
+/** Of the shortest Ethernet frame, without its checksum: 64 bytes on a wire. */
+export const SHORTEST_FRAME_BYTES = 60;
+/** As of a download, with room for the outer header. */
+export const LONG_FRAME_BYTES = 1400;
 
 /** The last line that our side prints. */
 export interface WorkerReport {
@@ -19,12 +22,22 @@ export interface WorkerReport {
   readonly misses: number;
 }
 
-/** A TCP ACK without payload to the VIP in the shortest Ethernet frame (60 bytes), as hexadecimal digits. */
-export function ackFrame(destinationMac: string): string {
-  const ethernet = `${destinationMac.replaceAll(':', '')}0200000000010800`;
-  // IPv4, 40 bytes, DF, TTL 64, TCP, from 198.51.100.1 to the VIP; nobody on the way looks at the checksum.
-  const ipv4 = '450000280000400040060000c6336401c0000250';
-  // Ports (the source's is the generator's to fill in), sequence numbers, header of 5 words, ACK, window.
-  const tcp = '0000005000000001000000015010100000000000';
-  return (ethernet + ipv4 + tcp).padEnd(2 * SHORTEST_FRAME_BYTES, '0');
+const IPV4_HEADER = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 0x40, 6, 0, 0, 198, 51, 100, 1, 192, 0, 2, 80];
+// Ports (the source's is the generator's to fill in), sequence numbers, header of 5 words, ACK, window.
+const TCP_HEADER = [0, 0, 0, VIP_PORT, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0x10, 0, 0, 0, 0, 0];
+const ETHERNET_BYTES = 14;
+const HEADERS_BYTES = 40;
+
+/**
+ * A TCP ACK from 198.51.100.1 to the VIP (DF, TTL 64) as hexadecimal digits. Nobody on the way looks at the checksums.
+ * @param frameBytes from the destination's address on: the payload is what is left, and the shortest has none
+ */
+export function ackFrame(destinationMac: string, frameBytes = SHORTEST_FRAME_BYTES): string {
+  const frame = Buffer.alloc(frameBytes);
+  Buffer.from(`${destinationMac.replaceAll(':', '')}0200000000010800`, 'hex').copy(frame);
+  frame.set(IPV4_HEADER, ETHERNET_BYTES);
+  const packetBytes = frameBytes === SHORTEST_FRAME_BYTES ? HEADERS_BYTES : frameBytes - ETHERNET_BYTES;
+  frame.writeUInt16BE(packetBytes, ETHERNET_BYTES + 2);
+  frame.set(TCP_HEADER, ETHERNET_BYTES + IPV4_HEADER.length);
+  return frame.toString('hex');
 }

@@ -1,18 +1,30 @@
-// Our side of the forwarding benchmark, in the namespace of the interface: `forwarding-worker INTERFACE swap|balancer`.
+// Our side of the forwarding benchmark, in the namespace of the interface: `forwarding-worker INTERFACE swap|balancer
+// af_packet|af_xdp`.
 // Prints "ready", forwards until a SIGTERM, and then prints what it counted as one line of JSON.
 import { setFlagsFromString } from 'node:v8';
+import { balancerObject } from '../lb/balancer/object.js';
 import { RING_SIZE } from '../lb/balancer/schema.js';
-import { XDP_ABORTED, XDP_TX } from '../lb/bpf/engine/context.js';
-import { decodeProgram, encodeProgram } from '../lb/bpf/isa/codec.js';
-import type { Instruction } from '../lb/bpf/isa/instruction.js';
+import { exactVipBytes } from '../lb/balancer/vip-key.js';
+import { decodeProgram } from '../lb/bpf/isa/codec.js';
 import { compileProgram } from '../lb/bpf/jit/compile.js';
+import { ArenaMaps, mapBytes } from '../lb/bpf/maps/registry.js';
 import { Arena } from '../lb/bpf/memory/arena.js';
 import { checkStructure } from '../lb/bpf/verifier/structural.js';
 import { Datapath } from '../lb/datapath.js';
 import { AfPacketEngine } from '../lb/engine/af-packet.js';
+import { AfXdpEngine } from '../lb/engine/af-xdp.js';
+import {
+  findEngineLink,
+  WORKER_ENGINES,
+  type WorkerEngine,
+  type WorkerEngineName,
+} from '../lb/engine/engine.js';
+import { Steering } from '../lb/engine/steering.js';
 import { parseIp, parseMac } from '../lb/net/address.js';
+import { steerObject } from '../lb/steer-object.js';
 import type { PoolLog, WorkerStatus } from '../lb/worker/pool.js';
 import { BACKEND, BACKEND_MAC, VIP, VIP_PORT, type WorkerReport } from './forwarding-traffic.js';
+import { swapProgram } from './swap-program.js';
 
 /** What a running contender can be asked. */
 interface Running {
@@ -24,67 +36,39 @@ interface Running {
 
 const log: PoolLog = (level, message, fields) => console.error(level, message, JSON.stringify(fields));
 
-/** r1: the context. Swaps the two MAC addresses word by word (6 + 6 bytes) and sends the frame back. */
-function swapProgram(): Instruction[] {
-  const reg = (r: number) => ({ kind: 'reg', reg: r }) as const;
-  const imm = (value: number) => ({ kind: 'imm', value }) as const;
-  const load = (slot: number, bytes: 2 | 4, dst: number, src: number, off: number): Instruction => ({
-    slot,
-    kind: 'load',
-    bytes,
-    signed: false,
-    dst,
-    src,
-    off,
-  });
-  const store = (slot: number, bytes: 2 | 4, off: number, src: number): Instruction => ({
-    slot,
-    kind: 'store',
-    bytes,
-    dst: 2,
-    off,
-    src: reg(src),
-  });
-  const ETHERNET_BYTES = 14;
-  return [
-    load(0, 4, 2, 1, 0),
-    load(1, 4, 3, 1, 4),
-    { slot: 2, kind: 'alu', op: 'mov', width: 64, dst: 0, src: imm(XDP_ABORTED) },
-    { slot: 3, kind: 'alu', op: 'mov', width: 64, dst: 4, src: reg(2) },
-    { slot: 4, kind: 'alu', op: 'add', width: 64, dst: 4, src: imm(ETHERNET_BYTES) },
-    { slot: 5, kind: 'branch', op: 'jgt', width: 64, dst: 4, src: reg(3), target: 15 },
-    load(6, 4, 4, 2, 0),
-    load(7, 2, 5, 2, 4),
-    load(8, 4, 6, 2, 6),
-    load(9, 2, 7, 2, 10),
-    store(10, 4, 0, 6),
-    store(11, 2, 4, 7),
-    store(12, 4, 6, 4),
-    store(13, 2, 10, 5),
-    { slot: 14, kind: 'alu', op: 'mov', width: 64, dst: 0, src: imm(XDP_TX) },
-    { slot: 15, kind: 'exit' },
-  ];
-}
-
 /** The pump and the pool of the appliance around a program that does next to nothing. */
-async function startSwap(device: string): Promise<Running> {
-  const workers = 1;
-  const link = AfPacketEngine.findLink(device);
-  const arena = Arena.create({ workers, mapsBytes: 0, ringsBytes: AfPacketEngine.ringsBytes(link, workers) });
-  // Through the bytes and back: what the codec reads is what an object file would hold.
-  const instructions = decodeProgram(encodeProgram(swapProgram()));
+async function startSwap(device: string, engineName: WorkerEngineName): Promise<Running> {
+  const link = findEngineLink(device);
+  const xdpPlan = engineName === 'af_xdp' ? AfXdpEngine.plan(link, 1, log) : undefined;
+  const { workers, ringsBytes } = xdpPlan ?? AfPacketEngine.plan(link, 1);
+  const steered = steerObject(balancerObject());
+  const vips = steered.maps.find(({ name }) => name === 'vip_map');
+  if (!vips) throw new Error('nothing to steer by');
+  const mapsBytes = mapBytes(vips, workers + 1);
+  const arena = Arena.create({ workers, mapsBytes, ringsBytes });
+  const instructions = decodeProgram(swapProgram());
   checkStructure(instructions);
   // As the datapath compiles its own.
   setFlagsFromString('--no-liftoff');
   setFlagsFromString('--no-wasm-lazy-compilation');
   const program = { entry: new WebAssembly.Module(compileProgram(instructions, []).wasm), targets: [] };
-  const engine = await AfPacketEngine.start({ arena, link, workers, program, recover: () => {}, log });
+  const common = { arena, link, program, recover: () => {}, log };
+  if (!xdpPlan) return running(await AfPacketEngine.start({ ...common, workers }));
+  const steering = Steering.load(steered);
+  const mirrored = steering.mirror(new Map([[vips.name, new ArenaMaps(arena).createMap(vips)]]));
+  const vip = exactVipBytes({ address: parseIp(VIP), port: VIP_PORT, protocol: 'tcp' });
+  mirrored.get(vips.name)?.update(vip, new Uint8Array(vips.valueSize));
+  return running(await AfXdpEngine.start({ ...common, plan: xdpPlan, steering }));
+}
+
+function running(engine: WorkerEngine): Running {
   return { workers: () => engine.workers(), misses: () => 0n, stop: () => engine.stop() };
 }
 
-async function startBalancer(device: string): Promise<Running> {
+async function startBalancer(device: string, engine: WorkerEngineName): Promise<Running> {
   const datapath = await Datapath.start({
     interface: device,
+    engine,
     workers: 1,
     connectionTableEntries: 2 ** 20,
     log,
@@ -102,23 +86,24 @@ async function startBalancer(device: string): Promise<Running> {
   };
 }
 
-const [device, kind] = process.argv.slice(2);
-if (device === undefined || (kind !== 'swap' && kind !== 'balancer')) {
-  console.error('usage: forwarding-worker INTERFACE swap|balancer');
+const [device, kind, name] = process.argv.slice(2);
+const engineName = WORKER_ENGINES.find((known) => known === name);
+if (device === undefined || engineName === undefined || (kind !== 'swap' && kind !== 'balancer')) {
+  console.error('usage: forwarding-worker INTERFACE swap|balancer af_packet|af_xdp');
   process.exit(2);
 }
-const running = await (kind === 'swap' ? startSwap(device) : startBalancer(device));
+const contender = await (kind === 'swap' ? startSwap(device, engineName) : startBalancer(device, engineName));
 // Without this nothing but the worker's thread would keep the process.
 const alive = setInterval(() => {}, 2 ** 30);
 process.once('SIGTERM', async () => {
-  const [status] = running.workers();
+  const [status] = contender.workers();
   const report: WorkerReport = {
     counters: Object.fromEntries(
       Object.entries(status?.counters ?? {}).map(([name, value]) => [name, Number(value)]),
     ),
-    misses: Number(running.misses()),
+    misses: Number(contender.misses()),
   };
-  await running.stop();
+  await contender.stop();
   console.log(JSON.stringify(report));
   clearInterval(alive);
 });

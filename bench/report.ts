@@ -1,11 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-
 /** Figures of one contender, one a round; rounds of all contenders are interleaved, so drift hits all alike. */
 export interface Series {
   readonly name: string;
   readonly rounds: readonly number[];
 }
+
+/** What a figure is meant to be: the ratio to the baseline, or the median in the row's unit. */
+export type Aim = {
+  readonly of: 'ratio' | 'median';
+  /** Contenders that it is for: all but the baseline unless given. */
+  readonly series?: readonly string[];
+} & ({ readonly most: number } | { readonly least: number });
 
 export interface Comparison {
   readonly title: string;
@@ -13,61 +17,131 @@ export interface Comparison {
   /** What a ratio is taken against: the name of one of the series. */
   readonly baseline: string;
   readonly series: readonly Series[];
-  /** What the ratio of ours to the baseline is meant to be, for the reader. */
-  readonly aim?: string;
+  readonly aim?: Aim;
+}
+
+/** A row that this machine, or `--quick`, could not have, and why. */
+export interface Skipped {
+  readonly title: string;
+  readonly skipped: string;
+}
+
+export type Row = Comparison | Skipped;
+
+/** How much of everything is measured. */
+export interface Plan {
+  /** Rounds of each contender inside one process. */
+  readonly rounds: number;
+  /** Rounds of each contender that is processes and namespaces: those take seconds each. */
+  readonly systemRounds: number;
+  /** Of traffic, in each of those rounds. */
+  readonly seconds: number;
+  readonly isQuick: boolean;
+}
+
+/** One contender of a row, digested. */
+export interface Figure {
+  readonly name: string;
+  readonly median: number;
+  readonly spreadPercent: number;
+  readonly min: number;
+  readonly max: number;
+  /** Of the medians, to the baseline's; no number (null in JSON) where that is 0. */
+  readonly ratio: number;
+  /** Undefined where the aim is not for this one. */
+  readonly met?: boolean;
 }
 
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** Between the two nearest of `sorted`, in proportion. */
+function quantile(sorted: readonly number[], share: number): number {
+  const at = (sorted.length - 1) * share;
+  const low = Math.floor(at);
+  const under = sorted[low] ?? Number.NaN;
+  return under + ((sorted[low + 1] ?? under) - under) * (at - low);
 }
 
 /** Half the distance between the quartiles over the median, percent: how much the rounds differ. */
 export function spreadPercent(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!;
-  return ((at(0.75) - at(0.25)) / 2 / median(values)) * 100;
+  const apart = quantile(sorted, 0.75) - quantile(sorted, 0.25);
+  return apart === 0 ? 0 : (apart / 2 / quantile(sorted, 0.5)) * 100;
 }
 
-const figure = (value: number) =>
+/** The row's contenders with what is said of them. @throws Error for a baseline that is no contender */
+export function figuresOf({ title, baseline, series, aim }: Comparison): Figure[] {
+  const base = series.find(({ name }) => name === baseline);
+  if (base === undefined) throw new Error(`${title}: no contender is called ${baseline}, the baseline`);
+  const of = median(base.rounds);
+  return series.map(({ name, rounds }) => {
+    const middle = median(rounds);
+    const figure = {
+      name,
+      median: middle,
+      spreadPercent: spreadPercent(rounds),
+      min: Math.min(...rounds),
+      max: Math.max(...rounds),
+      ratio: middle / of,
+    };
+    const isMeant = aim !== undefined && (aim.series?.includes(name) ?? name !== baseline);
+    return isMeant ? { ...figure, met: isMet(aim, figure) } : figure;
+  });
+}
+
+function isMet(aim: Aim, figure: Pick<Figure, 'ratio' | 'median'>): boolean {
+  const value = figure[aim.of];
+  return 'most' in aim ? value <= aim.most : value >= aim.least;
+}
+
+/** The aim in words, with the unit where it is not of a ratio. */
+export function formatAim(aim: Aim, unit: string): string {
+  const bound = 'most' in aim ? `at most ${aim.most}` : `at least ${aim.least}`;
+  return aim.of === 'ratio' ? `ratio ${bound}` : `${bound} ${unit}`;
+}
+
+export const formatFigure = (value: number): string =>
   value >= 1000
     ? Math.round(value).toLocaleString('en-US')
     : value >= 100
       ? value.toFixed(0)
-      : value.toFixed(1);
+      : value >= 1
+        ? value.toFixed(1)
+        : value.toPrecision(2);
 
-/** One comparison as aligned lines: median, spread, range, and the ratio to the baseline. */
-export function formatComparison({ title, unit, baseline, series, aim }: Comparison): string {
-  const base = series.find(({ name }) => name === baseline);
-  const rows = series.map(({ name, rounds }) => [
-    name,
-    figure(median(rounds)),
-    `±${spreadPercent(rounds).toFixed(1)} %`,
-    `${figure(Math.min(...rounds))}–${figure(Math.max(...rounds))}`,
-    base ? (median(rounds) / median(base.rounds)).toFixed(2) : '–',
+const VERDICTS = { true: 'met', false: 'NOT MET' } as const;
+
+/** One row as aligned lines: median, spread, range, the ratio to the baseline, and whether the aim is met. */
+export function formatRow(row: Row): string {
+  if ('skipped' in row) return `${row.title}\n  left out: ${row.skipped}`;
+  const { title, unit, baseline, aim } = row;
+  const head = ['', `median ${unit}`, 'spread', 'range', `/ ${baseline}`, ...(aim ? ['aim'] : [])];
+  const lines = figuresOf(row).map((figure) => [
+    figure.name,
+    formatFigure(figure.median),
+    `±${figure.spreadPercent.toFixed(1)} %`,
+    `${formatFigure(figure.min)}–${formatFigure(figure.max)}`,
+    figure.ratio.toFixed(2),
+    ...(aim ? [figure.met === undefined ? '' : VERDICTS[`${figure.met}`]] : []),
   ]);
-  const head = ['', `median ${unit}`, 'spread', 'range', `/ ${baseline}`];
-  const widths = head.map((cell, column) => Math.max(cell.length, ...rows.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]) =>
-    `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`;
-  return [`${title}${aim ? `  (aim: ${aim})` : ''}`, line(head), ...rows.map(line)].join('\n');
+  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)));
+  const format = (line: readonly string[]) =>
+    `  ${line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd();
+  return [aim ? `${title}  (aim: ${formatAim(aim, unit)})` : title, format(head), ...lines.map(format)].join(
+    '\n',
+  );
 }
 
-/** What the figures were taken on: without it they mean nothing. */
-export function machine(): string {
-  const cpu = /model name\s*:\s*(.*)/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? process.arch;
-  const kernel = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim();
-  let commit = 'no commit';
-  try {
-    commit = execFileSync('git', ['describe', '--always', '--dirty'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch {
-    // An installed package has no repository; the figures are still worth printing.
-  }
-  return `Node ${process.versions.node}, V8 ${process.versions.v8}, Linux ${kernel}, ${cpu}, ${commit}`;
+/** Each contender once a round, in an order that turns round by round. */
+export function turns<T>(contenders: readonly T[], rounds: number): T[] {
+  return Array.from({ length: rounds }, (_, round) =>
+    contenders.map((_contender, i) => contenders[(i + round) % contenders.length]!),
+  ).flat();
 }
 
 /** Run each contender once a round, in an order that turns round by round. */
@@ -77,11 +151,6 @@ export async function interleave(
 ): Promise<Series[]> {
   const names = Object.keys(contenders);
   const figures = new Map<string, number[]>(names.map((name) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < names.length; i++) {
-      const name = names[(i + round) % names.length]!;
-      figures.get(name)!.push(await contenders[name]!());
-    }
-  }
+  for (const name of turns(names, rounds)) figures.get(name)!.push(await contenders[name]!());
   return names.map((name) => ({ name, rounds: figures.get(name)! }));
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLog, type LogLevel } from './log.js';
+import { createLog, type LogLevel, parseLogLevel } from './log.js';
 
 function logTo(level: LogLevel, isTTY: boolean) {
   const lines: string[] = [];
@@ -34,6 +34,28 @@ it('leaves out what is below its level', () => {
   log('info', 'ready');
   log('debug', 'tables written');
   expect(lines).toEqual([]);
+});
+
+it('takes another level while it runs', () => {
+  const { lines, log } = logTo('warn', false);
+  log('info', 'before');
+  log.setLevel('debug');
+  expect(log.level).toBe('debug');
+  log('debug', 'after');
+  log.setLevel('error');
+  log('warn', 'at last');
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['after']);
+});
+
+it('knows its levels by their names', () => {
+  expect(['debug', 'INFO', 'Warn', 'error', 'trace', ''].map(parseLogLevel)).toEqual([
+    'debug',
+    'info',
+    'warn',
+    'error',
+    undefined,
+    undefined,
+  ]);
 });
 
 it('an entry cannot forge another one', () => {

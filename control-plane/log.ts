@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Log } from './reconcile/reconciler.js';
+import { redact, redactText } from './security/redact.js';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -33,26 +34,52 @@ export function prettyLine(json: string): string {
   return `${time} ${LABELS[Number(entry.level)] ?? entry.level} ${message}${fields.join('')}\n`;
 }
 
-/** Field values that JSON cannot hold, as it can: 64-bit counters. */
-function plainFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, typeof value === 'bigint' ? String(value) : value]),
-  );
+/** A log whose level can be changed while it is written to. */
+export interface LevelledLog extends Log {
+  readonly level: LogLevel;
+  /** Least level that is logged from now on. */
+  setLevel(level: LogLevel): void;
 }
 
-/** A log: JSON lines, or lines for people where a person watches. */
-export function createLog(level: LogLevel, sink: LogSink): Log {
+/** Read a level as a user writes it; undefined for what is none. */
+export function parseLogLevel(text: string): LogLevel | undefined {
+  return LOG_LEVELS.find((level) => level === text.toLowerCase());
+}
+
+/** How lines are written; auto: for people where a person watches. */
+export type LogFormat = 'auto' | 'text' | 'json';
+
+/** A log: JSON lines, or lines for people. Secrets do not get into it, whoever logs them. */
+export function createLog(level: LogLevel, sink: LogSink, format: LogFormat = 'auto'): LevelledLog {
+  const isForPeople = format === 'auto' ? sink.isTTY : format === 'text';
   const stream: DestinationStream = {
-    write: (line) => void sink.write(sink.isTTY ? prettyLine(line) : line),
+    write: (line) => void sink.write(isForPeople ? prettyLine(line) : line),
   };
   const logger: Logger = pino(
     {
       level,
       base: null,
-      serializers: { error: pino.stdSerializers.err },
+      // What `redact` made of an error is plain already.
+      serializers: {},
       timestamp: pino.stdTimeFunctions.isoTime,
     },
     stream,
   );
-  return (entryLevel, message, fields = {}) => logger[entryLevel](plainFields(fields), message);
+  let now = level;
+  const log: Log = (entryLevel, message, fields = {}) => {
+    // Before the fields are gone through: most debug entries are made for nobody.
+    if (!logger.isLevelEnabled(entryLevel)) return;
+    logger[entryLevel](redact(fields), redactText(message));
+  };
+  return Object.defineProperty(
+    Object.assign(log, {
+      level,
+      setLevel: (next: LogLevel) => {
+        now = next;
+        logger.level = next;
+      },
+    }),
+    'level',
+    { get: () => now, enumerable: true },
+  );
 }

@@ -1,8 +1,6 @@
-import type { Registry } from 'prom-client';
 import type { BalancerTables } from '../lb/index.js';
 import type { ApiContext } from './grpc/context.js';
-import { family, type Row } from './metrics-family.js';
-import { idOf } from './state/model.js';
+import type { Families, Row } from './metrics-family.js';
 
 /** A family that is read from the balancer's counters alone; its only label, if it has one, is `label`. */
 interface CounterFamily {
@@ -191,29 +189,6 @@ function byFamily({
   return { ipv4: v1, ipv6: v2 };
 }
 
-/** Counters of one VIP; a VIP without packets of the kind has no series. */
-const VIP_FAMILIES: readonly {
-  readonly name: string;
-  readonly help: string;
-  readonly read: (tables: BalancerTables, vipNumber: number) => bigint;
-}[] = [
-  {
-    name: 'waggle_vip_without_server_id_packets_total',
-    help: 'Packets for a VIP that could not have a server id yet: QUIC Initial and 0-RTT, TCP SYN.',
-    read: (tables, number) => tables.serverIdStats(number).withoutId,
-  },
-  {
-    name: 'waggle_vip_server_id_mismatches_total',
-    help: 'Packets for a VIP whose server id was of another backend than the connection table held.',
-    read: (tables, number) => tables.serverIdStats(number).mismatches,
-  },
-  {
-    name: 'waggle_vip_tunnel_packets_total',
-    help: 'Packets for a VIP that came in a tunnel for this host.',
-    read: (tables, number) => tables.decapVipPackets(number),
-  },
-];
-
 /** Frames that the program saw, by worker. */
 const FRAME_FAMILIES = [
   {
@@ -235,26 +210,17 @@ const OCCUPANCY_FAMILIES = [
 ] as const;
 
 /** What the balancer's program counts besides the traffic of VIPs and backends. */
-export function balancerFamilies(registry: Registry, { reconciler, datapath }: ApiContext): void {
+export function balancerFamilies(families: Families, { datapath }: ApiContext): void {
   const { tables } = datapath;
   for (const { name, help, label, read } of FAMILIES) {
-    family(registry, 'counter', { name, help, labelNames: label === undefined ? [] : [label] }, () =>
+    families.counter({ name, help, labelNames: label === undefined ? [] : [label] }, () =>
       Object.entries(read(tables)).map(
         ([text, value]): Row => [label === undefined ? {} : { [label]: text }, value],
       ),
     );
   }
-  for (const { name, help, read } of VIP_FAMILIES) {
-    family(registry, 'counter', { name, help, labelNames: ['vip'] }, function* () {
-      for (const vip of reconciler.store.state.vips.keys()) {
-        const number = reconciler.vipNumber(vip);
-        const value = number === undefined ? 0n : read(tables, number);
-        if (value > 0n) yield [{ vip: idOf(vip) }, value];
-      }
-    });
-  }
   for (const { name, help, field } of FRAME_FAMILIES) {
-    family(registry, 'counter', { name, help, labelNames: ['worker', 'verdict'] }, function* () {
+    families.counter({ name, help, labelNames: ['worker', 'verdict'] }, function* () {
       const frames = tables.frames();
       for (const { index } of datapath.workers()) {
         const { tx, drop, pass } = frames[index] ?? {};
@@ -264,7 +230,7 @@ export function balancerFamilies(registry: Registry, { reconciler, datapath }: A
     });
   }
   for (const { name, help, field } of OCCUPANCY_FAMILIES) {
-    family(registry, 'gauge', { name, help, labelNames: ['map'] }, () =>
+    families.gauge({ name, help, labelNames: ['map'] }, () =>
       tables.occupancy().map((one): Row => [{ map: one.map }, one[field]]),
     );
   }

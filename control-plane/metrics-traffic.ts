@@ -1,8 +1,7 @@
-import type { Registry } from 'prom-client';
-import { REASONS, type Reason, type ReasonKind } from '../lb/index.js';
-import type { ApiContext } from './grpc/context.js';
-import { family, type Row } from './metrics-family.js';
-import { idOf } from './state/model.js';
+import { type BalancerTables, REASONS, type ReasonKind } from '../lb/index.js';
+import type { Families, Row } from './metrics-family.js';
+import type { Sweep } from './metrics-sweep.js';
+import { type Backend, idOf } from './state/model.js';
 
 const BY_REASON = 'by reason; only reasons with packets; an empty vip: before the VIP was known.';
 /** What became of packets that did not go to backends. */
@@ -20,101 +19,132 @@ const REASON_FAMILIES: readonly {
   },
 ];
 
+/** Labels of a backend. */
+export const backendLabels = ({ pool, name }: Backend) => ({ pool: idOf(pool), backend: idOf(name) });
+export const BACKEND_LABELS = ['pool', 'backend'] as const;
+
+const BY_ADDRESS = 'Counted by address: pools that share one show the same figures.';
+
 /** Traffic of VIPs and backends, and what did not become traffic. */
-export function trafficFamilies(registry: Registry, { reconciler, datapath: { tables } }: ApiContext): void {
-  const vipRows = function* (field: 'packets' | 'bytes'): Iterable<Row> {
-    for (const { name } of reconciler.store.state.vips.values()) {
-      const number = reconciler.vipNumber(name);
-      if (number !== undefined) yield [{ vip: idOf(name) }, tables.vipStats(number)[field]];
-    }
-  };
-  const backendRows = function* (field: 'packets' | 'bytes'): Iterable<Row> {
-    for (const backend of reconciler.store.state.backends.values()) {
-      const index = reconciler.realIndex(backend);
-      if (index === undefined) continue;
-      yield [{ pool: idOf(backend.pool), backend: idOf(backend.name) }, tables.realStats(index)[field]];
-    }
-  };
-  const byAddress = 'Counted by address: pools that share one show the same figures.';
-  family(
-    registry,
-    'counter',
+export function trafficFamilies(families: Families, sweep: Sweep): void {
+  families.counter(
     {
       name: 'waggle_vip_packets_total',
       help: 'Packets for a VIP that were sent on to backends.',
       labelNames: ['vip'],
     },
-    () => vipRows('packets'),
+    () => sweep.vips.map(({ vip, packets }): Row => [{ vip: idOf(vip.name) }, packets.packets]),
   );
-  family(
-    registry,
-    'counter',
+  families.counter(
     {
       name: 'waggle_vip_bytes_total',
       help: 'IP bytes of those packets, without the outer header.',
       labelNames: ['vip'],
     },
-    () => vipRows('bytes'),
+    () => sweep.vips.map(({ vip, packets }): Row => [{ vip: idOf(vip.name) }, packets.bytes]),
   );
-  family(
-    registry,
-    'counter',
+  families.counter(
+    {
+      name: 'waggle_vip_new_connections_total',
+      help: 'New connections of a VIP: TCP packets that open one, and UDP packets that no table knows.',
+      labelNames: ['vip'],
+    },
+    () => sweep.vips.map(({ vip, newConnections }): Row => [{ vip: idOf(vip.name) }, newConnections]),
+  );
+  families.counter(
     {
       name: 'waggle_backend_packets_total',
-      help: `Packets sent on to a backend. ${byAddress}`,
-      labelNames: ['pool', 'backend'],
+      help: `Packets sent on to a backend. ${BY_ADDRESS}`,
+      labelNames: BACKEND_LABELS,
     },
-    () => backendRows('packets'),
+    () => sweep.backends.map(({ backend, packets }): Row => [backendLabels(backend), packets.packets]),
   );
-  family(
-    registry,
-    'counter',
+  families.counter(
     {
       name: 'waggle_backend_bytes_total',
-      help: `IP bytes of those packets, without the outer header. ${byAddress}`,
-      labelNames: ['pool', 'backend'],
+      help: `IP bytes of those packets, without the outer header. ${BY_ADDRESS}`,
+      labelNames: BACKEND_LABELS,
     },
-    () => backendRows('bytes'),
+    () => sweep.backends.map(({ backend, packets }): Row => [backendLabels(backend), packets.bytes]),
+  );
+  families.counter(
+    {
+      name: 'waggle_backend_new_connections_total',
+      help: `New connections that went to a backend. ${BY_ADDRESS}`,
+      labelNames: BACKEND_LABELS,
+    },
+    () => sweep.backends.map(({ backend, newConnections }): Row => [backendLabels(backend), newConnections]),
   );
   for (const { name, help, kind } of REASON_FAMILIES) {
-    family(registry, 'counter', { name, help, labelNames: ['vip', 'reason'] }, function* () {
-      const slots = [...reconciler.store.state.vips.keys()].map(
-        (vip) => [idOf(vip), reconciler.vipNumber(vip)] as const,
-      );
-      for (const [vip, slot] of [['', 'none'] as const, ...slots]) {
-        if (slot === undefined) continue;
-        for (const [reason, { packets }] of Object.entries(tables.reasonStats(slot)))
-          if (packets > 0n && REASONS[reason as Reason].kind === kind) yield [{ vip, reason }, packets];
+    families.counter({ name, help, labelNames: ['vip', 'reason'] }, function* () {
+      const all = [
+        { vip: '', reasons: sweep.noVip },
+        ...sweep.vips.map(({ vip, reasons }) => ({ vip: idOf(vip.name), reasons })),
+      ];
+      for (const { vip, reasons } of all) {
+        for (const [reason, packets] of reasons)
+          if (REASONS[reason].kind === kind) yield [{ vip, reason }, packets];
       }
     });
   }
 }
 
+/** Server ids and tunnels of a VIP; one without packets of the kind has no series. */
+export function vipFamilies(families: Families, sweep: Sweep): void {
+  const rows = [
+    {
+      name: 'waggle_vip_without_server_id_packets_total',
+      help: 'Packets for a VIP that could not have a server id yet: QUIC Initial and 0-RTT, TCP SYN.',
+      read: (counts: Sweep['vips'][number]) => counts.serverIds.withoutId,
+    },
+    {
+      name: 'waggle_vip_server_id_mismatches_total',
+      help: 'Packets for a VIP whose server id was of another backend than the connection table held.',
+      read: (counts: Sweep['vips'][number]) => counts.serverIds.mismatches,
+    },
+    {
+      name: 'waggle_vip_tunnel_packets_total',
+      help: 'Packets for a VIP that came in a tunnel for this host.',
+      read: (counts: Sweep['vips'][number]) => counts.tunnelPackets,
+    },
+  ];
+  for (const { name, help, read } of rows) {
+    families.counter({ name, help, labelNames: ['vip'] }, () =>
+      sweep.vips.flatMap((counts): Row[] => {
+        const value = read(counts);
+        return value > 0n ? [[{ vip: idOf(counts.vip.name) }, value]] : [];
+      }),
+    );
+  }
+}
+
 /** The connection tables. */
-export function connectionFamilies(
-  registry: Registry,
-  { reconciler, datapath: { tables } }: ApiContext,
-): void {
-  family(
-    registry,
-    'gauge',
+export function connectionFamilies(families: Families, sweep: Sweep, tables: BalancerTables): void {
+  families.gauge(
     {
       name: 'waggle_connections_tracked',
       help: 'Entries of the connection tables, by backend: an upper bound of its connections. Counted at intervals.',
-      labelNames: ['pool', 'backend'],
+      labelNames: BACKEND_LABELS,
     },
-    function* () {
-      const flows = reconciler.flows.recent();
-      for (const backend of reconciler.store.state.backends.values()) {
-        const index = reconciler.realIndex(backend);
-        if (index === undefined) continue;
-        yield [{ pool: idOf(backend.pool), backend: idOf(backend.name) }, flows.get(index) ?? 0];
-      }
-    },
+    () => sweep.backends.map(({ backend, trackedFlows }): Row => [backendLabels(backend), trackedFlows]),
   );
-  family(
-    registry,
-    'counter',
+  families.gauge(
+    {
+      name: 'waggle_connection_table_entries',
+      help: 'Entries of the connection tables. Counted at intervals.',
+      labelNames: [],
+    },
+    () => [[{}, sweep.trackedFlows]],
+  );
+  families.gauge(
+    {
+      name: 'waggle_connection_table_max_entries',
+      help: 'Entries that the connection tables have room for; when they are full the oldest go.',
+      labelNames: [],
+    },
+    () => [[{}, tables.connectionTableEntries]],
+  );
+  families.counter(
     {
       name: 'waggle_connection_lookups_total',
       help: 'Packets for a VIP: each is one look-up of its connection.',
@@ -122,9 +152,7 @@ export function connectionFamilies(
     },
     () => [[{}, tables.counters().lru.v1]],
   );
-  family(
-    registry,
-    'counter',
+  families.counter(
     {
       name: 'waggle_connection_misses_total',
       help: 'TCP packets whose connection no table held: syn opens one, other is from another node or was evicted.',

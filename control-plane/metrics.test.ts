@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { formatIp, parseIp } from '../lb/index.js';
-import { MemoryDatapath, macOf } from '../test/support/memory-datapath.js';
+import { formatIp } from '../lb/index.js';
+import { type MemoryDatapath, macOf } from '../test/support/memory-datapath.js';
+import { metricsBed } from '../test/support/metrics-bed.js';
 import {
   ETHERTYPE,
   ethernet,
@@ -13,10 +14,9 @@ import {
   tcp,
   tcpFrame,
 } from '../test/support/packets.js';
-import { createMetrics, type Metrics, MetricsServer } from './metrics.js';
+import { type Metrics, MetricsServer } from './metrics.js';
 import { effectiveWeight } from './reconcile/image.js';
-import { Reconciler } from './reconcile/reconciler.js';
-import { Store } from './state/store.js';
+import type { Reconciler } from './reconcile/reconciler.js';
 
 const VIP = '192.0.2.1';
 /** An ICMP echo request (RFC 792), id and number 0. */
@@ -27,7 +27,6 @@ let reconciler: Reconciler;
 let metrics: Metrics;
 let server: MetricsServer;
 
-const hop = (key: string) => ({ state: 'resolved', mac: macOf(parseIp(key)), reason: '' }) as const;
 const scrape = async (path = '/metrics') => {
   if (server.address.kind !== 'tcp') throw new Error('not TCP');
   return fetch(`http://127.0.0.1:${server.address.port}${path}`);
@@ -45,24 +44,7 @@ async function series(): Promise<Map<string, number>> {
 }
 
 beforeEach(async () => {
-  datapath = new MemoryDatapath();
-  const nextHops = { mac: (key: string) => hop(key).mac, watch: async () => undefined };
-  const store = new Store({ nowMs: () => 0, epoch: 'e' });
-  reconciler = new Reconciler({
-    store,
-    datapath,
-    nextHops,
-    log: () => undefined,
-    nowMs: () => performance.now(),
-  });
-  metrics = createMetrics({
-    reconciler,
-    datapath,
-    nextHop: hop,
-    log: () => undefined,
-    version: '1.2.3',
-    startTimeMs: 5000,
-  });
+  ({ datapath, reconciler, metrics } = metricsBed());
   server = await MetricsServer.start({ kind: 'tcp', host: '127.0.0.1', port: 0 }, metrics);
   await reconciler.change({ kind: 'create-pool', id: 'web', displayName: '' });
   await reconciler.change({
@@ -98,6 +80,8 @@ it('what the tables count is there under names with units', async () => {
   const expected: Record<string, number> = {
     'waggle_vip_packets_total{vip="web"}': 3,
     'waggle_vip_bytes_total{vip="web"}': 3 * packet.length,
+    'waggle_vip_new_connections_total{vip="web"}': 3,
+    'waggle_backend_new_connections_total{pool="web",backend="a"}': 3,
     'waggle_backend_packets_total{pool="web",backend="a"}': 3,
     'waggle_backend_bytes_total{pool="web",backend="a"}': 3 * packet.length,
     'waggle_drops_total{vip="",reason="fragment"}': 1,
@@ -217,18 +201,32 @@ it('calls of the API are in a histogram by method and status', async () => {
   );
 });
 
+/** Prometheus has base units alone; these are what else people write. */
+const OTHER_UNITS =
+  /_(ms|milliseconds|us|microseconds|ns|nanoseconds|minutes|hours|days|kb|kilobytes|mb|bits|percent)(_|$)/;
+const OWN_SUFFIXES = /_(count|sum|bucket)$/;
+
 it('names follow the rules of Prometheus', async () => {
   const text = await (await scrape()).text();
-  const families = [...text.matchAll(/^# TYPE (waggle_\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({
-    name,
-    type,
-  }));
-  expect(families.length).toBeGreaterThan(15);
-  for (const { name, type } of families) {
-    expect(name).toMatch(/^[a-z][a-z_]*$/);
-    // Counters end in _total, and nothing else does.
+  const printed = [...text.matchAll(/^# TYPE (waggle_\S+) (\S+)$/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  );
+  expect(printed.sort()).toEqual(metrics.families.map(({ name, type }) => `${name} ${type}`).sort());
+  for (const { name, type, help, labelNames } of metrics.families) {
+    expect(name).toMatch(/^waggle(_[a-z]+)+$/);
+    expect(name).not.toMatch(OTHER_UNITS);
+    expect(name).not.toMatch(OWN_SUFFIXES);
+    // Counters end in _total, and nothing else does; what is measured in time says so.
     expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
-    expect(text).toMatch(new RegExp(`^# HELP ${name} \\S`, 'm'));
+    if (type === 'histogram') expect(name).toMatch(/_seconds$/);
+    if (name.includes('timestamp')) expect(name).toMatch(/_timestamp_seconds$/);
+    expect(help).toMatch(/^[A-Z0-9].*\.$/);
+    for (const label of labelNames) {
+      expect(label).toMatch(/^[a-z]+(_[a-z]+)*$/);
+      // A label is not said twice, nor does it hide one of Prometheus' own.
+      expect(['le', 'quantile', 'job', 'instance']).not.toContain(label);
+      expect(name.split('_')).not.toContain(`by${label}`);
+    }
   }
 });
 

@@ -1,13 +1,18 @@
 import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { EventSource } from '../lb/index.js';
 import type { ApiContext } from './grpc/context.js';
 import { type ListenAddress, listenError } from './grpc/listen.js';
-import type { ObserveRpc } from './grpc/unary.js';
+import type { ObserveRpc } from './grpc/observe.js';
 import { balancerFamilies } from './metrics-balancer.js';
-import { family } from './metrics-family.js';
-import { connectionFamilies, trafficFamilies } from './metrics-traffic.js';
-import { effectiveWeight } from './reconcile/image.js';
-import { idOf } from './state/model.js';
+import { Families, type Family, type Row } from './metrics-family.js';
+import { backendFamilies, nodeFamilies, poolFamilies } from './metrics-state.js';
+import { Sweep } from './metrics-sweep.js';
+import { Timings } from './metrics-timings.js';
+import { connectionFamilies, trafficFamilies, vipFamilies } from './metrics-traffic.js';
+import { workerFamilies } from './metrics-worker.js';
+import { EVENT_TYPE_NAMES } from './watch/event-types.js';
 
 /** Metrics as Prometheus reads them: counters and gauges are read from the tables when they are asked for. */
 export interface Metrics {
@@ -16,206 +21,98 @@ export interface Metrics {
   /** The exposition format, of now. */
   text(): Promise<string>;
   readonly contentType: string;
+  /** The families of its own; what the runtime says of the process is there too. */
+  readonly families: readonly Family[];
 }
 
-/** Bounds of the buckets for API calls, seconds: a change of a large ring takes milliseconds. */
-const RPC_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** What is measured besides what the handlers work on. */
+export interface MetricsSources {
+  /** Told of how long things take by whoever does them. */
+  readonly timings?: Timings;
+  /** Packets that the program reports. */
+  readonly packets?: Pick<EventSource, 'counters'>;
+  /** End of the API's certificate, milliseconds since 1970; undefined where it has none. */
+  readonly certificateExpiresMs?: () => number | undefined;
+}
 
-function stateFamilies(registry: Registry, { reconciler, nextHop, version, startTimeMs }: ApiContext): void {
-  const { store } = reconciler;
-  family(
-    registry,
-    'gauge',
+function eventFamilies(families: Families, { events }: ApiContext, { packets }: MetricsSources): void {
+  families.counter(
     {
-      name: 'waggle_info',
-      help: 'Always 1; the label is the version of the software.',
-      labelNames: ['version'],
+      name: 'waggle_events_total',
+      help: 'Events of WatchEvents, by type.',
+      labelNames: ['type'],
     },
-    () => [[{ version }, 1]],
+    () => EVENT_TYPE_NAMES.map((type): Row => [{ type }, events.counts.get(type) ?? 0]),
   );
-  family(
-    registry,
-    'gauge',
+  families.counter(
     {
-      name: 'waggle_start_time_seconds',
-      help: 'When the datapath started, seconds since 1970.',
+      name: 'waggle_packet_events_total',
+      help: 'Packets that the program reported: read, malformed, or lost because the ring was full.',
+      labelNames: ['result'],
+    },
+    () => {
+      if (packets === undefined) return [];
+      const { read, malformed, lost } = packets.counters;
+      return Object.entries({ read, malformed, lost }).map(([result, count]): Row => [{ result }, count]);
+    },
+  );
+}
+
+function securityFamilies(families: Families, { certificateExpiresMs }: MetricsSources): void {
+  families.gauge(
+    {
+      name: 'waggle_tls_certificate_expiry_timestamp_seconds',
+      help: "When the API's certificate expires, seconds since 1970; without TLS there is no series.",
       labelNames: [],
     },
-    () => [[{}, startTimeMs / 1000]],
-  );
-  family(
-    registry,
-    'gauge',
-    { name: 'waggle_config_revision', help: 'Revision of the configuration.', labelNames: [] },
-    () => [[{}, store.state.revision]],
-  );
-  family(
-    registry,
-    'gauge',
-    {
-      name: 'waggle_config_active_revision',
-      help: 'Revision of the configuration that the datapath runs.',
-      labelNames: [],
-    },
-    () => [[{}, reconciler.activeRevision]],
-  );
-  family(
-    registry,
-    'gauge',
-    {
-      name: 'waggle_backend_weight',
-      help: 'Weight in force: 0 while draining, and while the next hop has not been found.',
-      labelNames: ['pool', 'backend'],
-    },
-    function* () {
-      for (const backend of store.state.backends.values()) {
-        const { mac } = nextHop(backend.addressKey);
-        yield [{ pool: idOf(backend.pool), backend: idOf(backend.name) }, effectiveWeight(backend, mac)];
-      }
-    },
-  );
-  family(
-    registry,
-    'gauge',
-    {
-      name: 'waggle_backend_ring_share_ratio',
-      help: "Share of its pool's ring that a backend has, 0 to 1.",
-      labelNames: ['pool', 'backend'],
-    },
-    function* () {
-      for (const backend of store.state.backends.values()) {
-        yield [{ pool: idOf(backend.pool), backend: idOf(backend.name) }, reconciler.tableShare(backend)];
-      }
+    () => {
+      const expiresMs = certificateExpiresMs?.();
+      return expiresMs === undefined ? [] : [[{}, expiresMs / 1000]];
     },
   );
 }
 
-/** Families of a worker's counters; a name that is in none of them tells what became of frames. */
-const WORKER_FAMILIES = [
-  {
-    name: 'waggle_worker_received_frames_total',
-    help: 'Frames that a worker took from its ring.',
-    counters: { received: {} },
-  },
-  {
-    name: 'waggle_worker_taken_over_frames_total',
-    help: 'Frames that a worker took from its inbox: other workers handed them to it.',
-    counters: { taken_over: {} },
-  },
-  {
-    name: 'waggle_worker_bytes_total',
-    help: 'Bytes on the wire of frames received, transmitted, and redirected to another interface.',
-    counters: {
-      received_bytes: { direction: 'received' },
-      transmitted_bytes: { direction: 'transmitted' },
-      redirected_bytes: { direction: 'redirected' },
-    },
-  },
-  {
-    name: 'waggle_worker_mended_frames_total',
-    help: 'Frames that were mended before the program saw them, and how.',
-    counters: { checksum_filled: { mend: 'checksum_filled' }, vlan_restored: { mend: 'vlan_restored' } },
-  },
-  {
-    name: 'waggle_worker_batches_total',
-    help: 'Rounds of a worker that found at least one frame.',
-    counters: { batches: {} },
-  },
-  {
-    name: 'waggle_worker_wakeups_total',
-    help: 'Times that a worker woke from waiting.',
-    counters: { wakeups: {} },
-  },
-  {
-    name: 'waggle_worker_program_runs_total',
-    help: 'Times that a worker ran the program on a frame.',
-    counters: { program_runs: {} },
-  },
-  {
-    name: 'waggle_worker_program_seconds_total',
-    help: 'Time of the batches that the program ran in, with what hands it the frames.',
-    counters: { program_ns: {} },
-    scale: 1e-9,
-  },
-] as const;
-
-function workerFamilies(registry: Registry, { datapath }: ApiContext): void {
-  const placed = new Set<string>(WORKER_FAMILIES.flatMap(({ counters }) => Object.keys(counters)));
-  for (const row of WORKER_FAMILIES) {
-    const { name, help, counters } = row;
-    const scale = 'scale' in row ? row.scale : undefined;
-    const byCounter: Readonly<Record<string, Readonly<Record<string, string>>>> = counters;
-    const labelNames = [
-      'worker',
-      ...new Set(Object.values(byCounter).flatMap((labels) => Object.keys(labels))),
-    ];
-    family(registry, 'counter', { name, help, labelNames }, function* () {
-      for (const worker of datapath.workers()) {
-        const values: Readonly<Record<string, bigint>> = worker.counters;
-        for (const [counter, labels] of Object.entries(byCounter)) {
-          const value = values[counter] ?? 0n;
-          yield [
-            { worker: String(worker.index), ...labels },
-            scale === undefined ? value : Number(value) * scale,
-          ];
-        }
-      }
-    });
-  }
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_worker_frames_total',
-      help: 'What became of the frames that a worker received or took over.',
-      labelNames: ['worker', 'outcome'],
-    },
-    function* () {
-      for (const { index, counters } of datapath.workers()) {
-        for (const [outcome, value] of Object.entries(counters)) {
-          if (!placed.has(outcome)) yield [{ worker: String(index), outcome }, value];
-        }
-      }
-    },
-  );
-  family(
-    registry,
-    'counter',
-    {
-      name: 'waggle_worker_restarts_total',
-      help: 'Times that a worker thread was replaced.',
-      labelNames: ['worker'],
-    },
-    () => datapath.workers().map(({ index, restarts }) => [{ worker: String(index) }, restarts] as const),
-  );
-  family(
-    registry,
-    'gauge',
-    { name: 'waggle_worker_up', help: '1 while the worker runs.', labelNames: ['worker'] },
-    () =>
-      datapath
-        .workers()
-        .map(({ index, state }) => [{ worker: String(index) }, state === 'running' ? 1 : 0] as const),
-  );
-}
+/** Gauges of the library that are named as counters; each has a twin by type. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
 
 /** All metrics of the appliance. */
-export function createMetrics(context: ApiContext): Metrics {
+export function createMetrics(context: ApiContext, sources: MetricsSources = {}): Metrics {
+  const { timings = new Timings() } = sources;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const rpc = new Histogram({
-    name: 'waggle_rpc_duration_seconds',
-    help: 'Calls of the API: how long they took.',
-    labelNames: ['method', 'status'],
-    buckets: RPC_BUCKETS_SECONDS,
-    registers: [registry],
-  });
-  for (const add of [trafficFamilies, connectionFamilies, balancerFamilies, stateFamilies, workerFamilies])
-    add(registry, context);
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  timings.register(registry);
+  const families = new Families(registry);
+  const sweep = new Sweep(context);
+  trafficFamilies(families, sweep);
+  vipFamilies(families, sweep);
+  connectionFamilies(families, sweep, context.datapath.tables);
+  balancerFamilies(families, context);
+  nodeFamilies(families, context);
+  backendFamilies(families, context);
+  poolFamilies(families, context);
+  workerFamilies(families, context);
+  eventFamilies(families, context, sources);
+  securityFamilies(families, sources);
+  families.omitted();
   return {
-    observeRpc: (method, status, seconds) => rpc.observe({ method, status }, seconds),
+    observeRpc: timings.rpc,
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    families: [...timings.all, ...families.all],
+    text: async () => {
+      await sweep.take();
+      const texts: string[] = [];
+      for (const { name } of registry.getMetricsAsArray()) {
+        texts.push(await registry.getSingleMetricAsString(name));
+        // A family may have ten thousand series: others have their turn in between.
+        await nextTurn();
+      }
+      return `${texts.join('\n\n')}\n`;
+    },
   };
 }
 

@@ -45,6 +45,27 @@ it('an address that the host knows is there at once', async () => {
   expect(logged).toEqual(['info: next hop found']);
 });
 
+it('what another process used is good until there is another answer', async () => {
+  neighbours.stop();
+  neighbours = new Neighbours({
+    resolve: (address) => answers.get(address.bytes.join('.')) ?? pending,
+    onChange: () => changes++,
+    log: (level, message) => logged.push(`${level}: ${message}`),
+    nowMs: () => Date.now(),
+    remembered: new Map([['10.0.0.1', A]]),
+  });
+  neighbours.start();
+  const watching = neighbours.watch(backends('10.0.0.1', '10.0.0.2'));
+  expect([neighbours.mac('10.0.0.1'), neighbours.mac('10.0.0.2')]).toEqual([A, undefined]);
+  await vi.advanceTimersByTimeAsync(400);
+  await watching;
+  expect(neighbours.status('10.0.0.1')).toEqual({ state: 'pending', mac: A, reason: '' });
+  expect(logged).toEqual(['warn: next hop not found yet: the backend takes no connections until then']);
+  answers.set('10.0.0.1', at(B));
+  await vi.advanceTimersByTimeAsync(400);
+  expect([neighbours.mac('10.0.0.1'), changes]).toEqual([B, 1]);
+});
+
 it('an answer that comes while a change waits is in time for it', async () => {
   const watching = neighbours.watch(backends('10.0.0.1'));
   await vi.advanceTimersByTimeAsync(20);
@@ -113,9 +134,27 @@ it('a look-up that fails is an unreachable next hop, not the end of the server',
 it('an address that its last backend gave up is not looked for', async () => {
   answers.set('10.0.0.1', at(A));
   await neighbours.watch(backends('10.0.0.1'));
-  await neighbours.watch(backends());
+  neighbours.forget(['10.0.0.1']);
   const before = asked;
   await vi.advanceTimersByTimeAsync(20_000);
   expect(asked).toBe(before);
   expect(neighbours.mac('10.0.0.1')).toBeUndefined();
+});
+
+it('thousands that are known are looked at again a hundred a second, in turn', async () => {
+  const count = 1000;
+  const addresses = Array.from({ length: count }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+  for (const address of addresses) answers.set(address, at(A));
+  await neighbours.watch(backends(...addresses));
+  await vi.advanceTimersByTimeAsync(5_000);
+  const seen = new Set<string>();
+  asked = 0;
+  const answer = answers.get.bind(answers);
+  answers.get = (key) => {
+    seen.add(key);
+    return answer(key);
+  };
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(asked).toBe(1000);
+  expect(seen.size).toBe(1000);
 });

@@ -11,14 +11,17 @@ export interface NextHopStatus {
 
 export interface NeighboursOptions {
   readonly resolve: Datapath['resolveNextHop'];
-  /** Called when an address that packets use has changed. */
-  readonly onChange: () => void;
+  /** Called with the backends' addresses, as text, towards which packets are to use another address than before. */
+  readonly onChange: (keys: readonly string[]) => void;
   readonly log: Log;
   /** A monotonic clock, milliseconds. */
   readonly nowMs: () => number;
+  /** What another process used, by address: good until there is another answer. */
+  readonly remembered?: ReadonlyMap<string, Mac>;
 }
 
 interface Watched {
+  readonly key: string;
   readonly address: IpAddress;
   status: NextHopStatus;
   dueMs: number;
@@ -35,8 +38,11 @@ const MAX_PENDING_RETRY_MS = 200;
 /** How often a next hop that is known is looked at again. */
 const REFRESH_MS = 5_000;
 const TICK_MS = 100;
-/** Look-ups in one tick, so that thousands of backends do not hold up the thread. */
-const TICK_LOOKUPS = 256;
+/**
+ * Look-ups in one tick of next hops that are known, and of others: a hundred a second of each, so that thousands of backends
+ * cost no more than hundreds. Past 500 backends each waits for its turn.
+ */
+const TICK_LOOKUPS = 10;
 
 const PENDING: NextHopStatus = { state: 'pending', mac: undefined, reason: '' };
 
@@ -47,6 +53,9 @@ const PENDING: NextHopStatus = { state: 'pending', mac: undefined, reason: '' };
 export class Neighbours implements NextHops {
   readonly #options: NeighboursOptions;
   readonly #watched = new Map<string, Watched>();
+  /** Those that are known, longest ago looked at first (a Map keeps the order of insertion); and the others. */
+  readonly #known = new Map<string, Watched>();
+  readonly #open = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
 
@@ -74,12 +83,14 @@ export class Neighbours implements NextHops {
   }
 
   async watch(addresses: ReadonlyMap<string, IpAddress>): Promise<void> {
-    for (const key of this.#watched.keys()) if (!addresses.has(key)) this.#watched.delete(key);
     const added: Watched[] = [];
     for (const [key, address] of addresses) {
       if (this.#watched.has(key)) continue;
-      const watched: Watched = { address, status: PENDING, dueMs: 0, backoffMs: FIRST_RETRY_MS };
+      const mac = this.#options.remembered?.get(key);
+      const status: NextHopStatus = { ...PENDING, mac };
+      const watched: Watched = { key, address, status, dueMs: 0, backoffMs: FIRST_RETRY_MS };
       this.#watched.set(key, watched);
+      this.#open.set(key, watched);
       added.push(watched);
     }
     const deadline = this.#options.nowMs() + SETTLE_MS;
@@ -88,7 +99,8 @@ export class Neighbours implements NextHops {
       const pending = open.filter(({ status }) => status.state === 'pending');
       const leftMs = deadline - this.#options.nowMs();
       if (pending.length === 0 || leftMs <= 0) {
-        for (const { address } of pending) {
+        for (const { address, status } of pending) {
+          if (status.mac !== undefined) continue;
           const fields = { backend: formatIp(address) };
           this.#options.log(
             'warn',
@@ -104,18 +116,44 @@ export class Neighbours implements NextHops {
     }
   }
 
+  forget(keys: Iterable<string>): void {
+    for (const key of keys) for (const map of [this.#watched, this.#known, this.#open]) map.delete(key);
+  }
+
   async #tick(): Promise<void> {
     if (this.#isTicking) return;
     this.#isTicking = true;
     try {
       const now = this.#options.nowMs();
-      const due = [...this.#watched.values()].filter(({ dueMs }) => dueMs <= now).slice(0, TICK_LOOKUPS);
-      let isChanged = false;
-      for (const watched of due) isChanged = (await this.#look(watched)) || isChanged;
-      if (isChanged) this.#options.onChange();
+      const changed: string[] = [];
+      for (const watched of this.#due(now)) if (await this.#look(watched)) changed.push(watched.key);
+      if (changed.length > 0) this.#options.onChange(changed);
     } finally {
       this.#isTicking = false;
     }
+  }
+
+  /** Those that are to be looked at, for this tick. */
+  #due(nowMs: number): Watched[] {
+    const due: Watched[] = [];
+    for (const watched of this.#open.values()) {
+      if (due.length === TICK_LOOKUPS) break;
+      if (watched.dueMs <= nowMs) due.push(watched);
+    }
+    const end = due.length + TICK_LOOKUPS;
+    for (const watched of this.#known.values()) {
+      if (due.length === end || watched.dueMs > nowMs) break;
+      due.push(watched);
+    }
+    return due;
+  }
+
+  /** Put one at the end of those that it belongs to; one that was forgotten meanwhile stays forgotten. */
+  #file(watched: Watched): void {
+    this.#known.delete(watched.key);
+    this.#open.delete(watched.key);
+    if (this.#watched.get(watched.key) !== watched) return;
+    (watched.status.state === 'resolved' ? this.#known : this.#open).set(watched.key, watched);
   }
 
   /** @returns true when the address that packets are to use has changed */
@@ -135,6 +173,7 @@ export class Neighbours implements NextHops {
       watched.backoffMs = Math.min(watched.backoffMs * 2, longest);
     }
     watched.dueMs = this.#options.nowMs() + (after.state === 'resolved' ? REFRESH_MS : watched.backoffMs);
+    this.#file(watched);
     this.#tell(watched.address, before, after);
     return before.mac?.join() !== after.mac?.join();
   }

@@ -95,6 +95,11 @@ export class Appliance {
     return result.stdout;
   }
 
+  /** Number of its process. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** The last lines of its log. */
   log(): string {
     return this.#errors();

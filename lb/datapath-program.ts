@@ -1,9 +1,18 @@
-import { BALANCER_PROGRAM, optionOf, withOptions } from './balancer/object.js';
+import {
+  BALANCER_PROGRAM,
+  type BalancerOptions,
+  type MapSizes,
+  type OptionName,
+  optionOf,
+  sizedObject,
+  withOptions,
+} from './balancer/object.js';
 import { compileProgram } from './bpf/jit/compile.js';
 import type { BpfMap, MapSpec } from './bpf/maps/map.js';
 import type { ArenaMap, ArenaMapInfo, ArenaMaps } from './bpf/maps/registry.js';
 import type { ObjectSpec, ProgramSpec } from './bpf/object/spec.js';
 import { admitProgram } from './bpf/verifier/admit.js';
+import type { EngineMode } from './engine/engine.js';
 import { CodedError } from './errors.js';
 import type { ProgramStatus } from './inspector.js';
 import type { LinkInfo } from './sys/socket.js';
@@ -17,7 +26,7 @@ const OUTER_IPV6_BYTES = 40;
 export type DatapathLink = Pick<LinkInfo, 'name' | 'index' | 'mac' | 'mtu'>;
 
 /** Where the balancer's program runs. */
-export type DatapathMode = 'af_packet' | 'xdp_native' | 'xdp_generic';
+export type DatapathMode = EngineMode | 'xdp_native' | 'xdp_generic';
 
 export type DatapathFault =
   | { readonly code: 'DATAPATH_WORKERS'; readonly workers: number }
@@ -103,10 +112,55 @@ export function infosOf(
   return liveMaps(object, maps, (spec) => host.createMap(spec)).map(({ info }) => info);
 }
 
-/** The object, told of the interface; one of a stranger's need not have the option. */
-export function withLink(object: ObjectSpec, { mtu }: Pick<DatapathLink, 'mtu'>): ObjectSpec {
-  if (optionOf(object, 'maxFrameBytes') === undefined) return object;
+/** Every part of the program that has tables of its own. */
+const PARTS = {
+  quicRouting: true,
+  udpFlowMigration: true,
+  sourceRouting: true,
+  prefixVips: true,
+  globalLru: true,
+  ipipDecap: true,
+  eventsEnabled: true,
+} as const satisfies BalancerOptions;
+
+/**
+ * The object with tables of the sizes that are asked for.
+ * @param reservesOptions also those of options that are off: they can be turned on while the program runs then
+ */
+export function withSizes(
+  object: ObjectSpec,
+  sizes: MapSizes | undefined,
+  reservesOptions: boolean,
+): ObjectSpec {
+  if (!reservesOptions) return sizedObject(object, sizes);
+  const known = Object.entries(PARTS).filter(
+    ([option]) => optionOf(object, option as keyof typeof PARTS) !== undefined,
+  );
+  const { maps } = sizedObject(withOptions(object, Object.fromEntries(known)), sizes);
+  const entries = new Map(maps.map(({ name, maxEntries }) => [name, maxEntries]));
+  return {
+    ...object,
+    maps: object.maps.map((map) => ({ ...map, maxEntries: entries.get(map.name) ?? map.maxEntries })),
+  };
+}
+
+/**
+ * The object, told of the interface and with options set. One of a stranger's need not have the interface's option, nor options
+ * of parts that are off.
+ * @throws OptionsError, DatapathError DATAPATH_PROGRAM
+ */
+export function withLink(
+  object: ObjectSpec,
+  { mtu }: Pick<DatapathLink, 'mtu'>,
+  options: BalancerOptions = {},
+): ObjectSpec {
+  // What is no balancer at all is to be called that.
+  programOf(object);
+  const isKnown = (name: string) => optionOf(object, name as OptionName) !== undefined;
+  const known = Object.entries(options).filter(([name, value]) => value === true || isKnown(name));
+  const asked: BalancerOptions = Object.fromEntries(known);
+  if (!isKnown('maxFrameBytes')) return withOptions(object, asked);
   // As much as leaves in one piece with the longest outer header: the sender of more is told, and sends less.
   const maxFrameBytes = ETHERNET_BYTES + Math.max(LEAST_MTU, mtu - OUTER_IPV6_BYTES);
-  return withOptions(object, { maxFrameBytes });
+  return withOptions(object, { maxFrameBytes, ...asked });
 }

@@ -353,7 +353,7 @@ SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx-
     const { datapath, exchange } = await start();
     await exchange([1]);
     expect(sh(`nft list table netdev waggle_${DEVICE}`)).toMatch(/@vip4 counter packets 1 /);
-    await datapath.unprotectVip(VIP);
+    await datapath.unprotectVips([VIP]);
     await exchange([2]);
     expect(sh(`nft list table netdev waggle_${DEVICE}`)).toMatch(/@vip4 counter packets 1 /);
   });

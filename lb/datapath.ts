@@ -1,9 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
-import { connectionTableSpec } from './balancer/connections.js';
-import { balancerObject, sizedObject, withOptions } from './balancer/object.js';
+import { connectionTableSpec, globalTableSpec } from './balancer/connections.js';
+import { downRealsSpec } from './balancer/down-reals.js';
+import { EventReader, type EventSource } from './balancer/events.js';
+import { type BalancerOptions, balancerObject, type MapSizes, withOptions } from './balancer/object.js';
+import { EVENTS_MAP } from './balancer/schema.js';
 import { BalancerTables, type VipKey } from './balancer/tables.js';
 import type { MapSpec } from './bpf/maps/map.js';
 import { type ArenaMap, ArenaMaps, mapBytes } from './bpf/maps/registry.js';
+import { RingBufferReader } from './bpf/maps/ring-buffer.js';
 import { Arena } from './bpf/memory/arena.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import { loadObject } from './bpf/object/load.js';
@@ -16,24 +20,44 @@ import {
   infosOf,
   programOf,
   withLink,
+  withSizes,
 } from './datapath-program.js';
 import { AfPacketEngine } from './engine/af-packet.js';
+import { AfXdpEngine } from './engine/af-xdp.js';
+import {
+  type EngineMode,
+  findEngineLink,
+  type WorkerEngine,
+  type WorkerEngineName,
+} from './engine/engine.js';
+import { Steering } from './engine/steering.js';
 import { BpfInspector, inspectedMaps, type ProgramStatus } from './inspector.js';
 import type { IpAddress } from './net/address.js';
 import type { FlowSimulator, Simulation } from './simulate.js';
 import { arenaSimulator } from './simulate-arena.js';
+import { steerObject } from './steer-object.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
 
 export interface DatapathOptions {
   /** Interface that packets come in and leave by. */
   readonly interface: string;
-  /** Worker threads, 1 to 64. */
+  /** How frames come to the workers: by a tap (af_packet, unless given), or by sockets behind a program of the kernel. */
+  readonly engine?: WorkerEngineName;
+  /** Worker threads, 1 to 64; over AF_XDP as many as the interface has receive queues at most. */
   readonly workers: number;
   /** Entries of each worker's connection table. */
   readonly connectionTableEntries: number;
   /** Object file to run in the place of the one that is shipped. */
   readonly object?: Uint8Array;
+  /** Options of the program; what is absent is the object's own, the longest frame the link's. */
+  readonly options?: BalancerOptions;
+  /** Entries of maps; what is absent is the object's own. */
+  readonly sizes?: MapSizes;
+  /** Tables of options that are off have their room too, so that setOptions can turn them on. */
+  readonly reservesOptions?: boolean;
+  /** Entries of each worker's table of global flows; undefined: the workers have none. */
+  readonly globalFlowEntries?: number | undefined;
   readonly log: PoolLog;
 }
 
@@ -43,6 +67,9 @@ export const MAX_WORKERS = 64;
 const MAX_CONNECTIONS = 2 ** 26;
 /** Room in the arena for the constants of programs that are swapped in. */
 const SPARE_MAPS_BYTES = 2 ** 20;
+/** Sets of backends that are down, one a VIP that has any, are made when they are needed: room for so many is kept. */
+const RESERVED_DOWN_SETS = 64;
+const DOWN_REALS_MAP = 'vip_to_down_reals_map';
 
 /**
  * Have V8 compile wasm to optimised code at once: a packet that comes early must not pay for the warming up. Before any
@@ -68,26 +95,34 @@ export class Datapath {
   readonly inspector: BpfInspector;
   readonly #host: ArenaMaps;
   readonly #maps: ReadonlyMap<string, ArenaMap>;
-  readonly #engine: AfPacketEngine;
+  readonly #engine: WorkerEngine;
+  /** Of af_xdp: what decides which frames come here. The engine closes it. */
+  readonly #steering: Steering | undefined;
   readonly #nextHops: NextHops;
   #program: Compiled['status'];
   /** As it was read, before its options were set. */
   #object: ObjectSpec;
+  #options: BalancerOptions;
   #simulator: FlowSimulator | undefined;
+  #events: EventReader | undefined;
 
   private constructor(
     host: ArenaMaps,
     maps: ReadonlyMap<string, ArenaMap>,
     tables: BalancerTables,
-    engine: AfPacketEngine,
+    engine: WorkerEngine,
+    steering: Steering | undefined,
     object: ObjectSpec,
+    options: BalancerOptions,
     program: Compiled['status'],
   ) {
     this.#object = object;
+    this.#options = options;
     this.#host = host;
     this.#maps = maps;
     this.tables = tables;
     this.#engine = engine;
+    this.#steering = steering;
     this.#nextHops = new NextHops(engine.link.index);
     this.#program = program;
     this.inspector = new BpfInspector({
@@ -110,11 +145,11 @@ export class Datapath {
    * @throws CodedError of the step that failed, in one clear line
    */
   static async start(options: DatapathOptions): Promise<Datapath> {
-    const { workers, connectionTableEntries: entries } = options;
-    if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
+    const { workers: wanted, connectionTableEntries: entries, log } = options;
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_WORKERS) {
       throw new DatapathError(
-        { code: 'DATAPATH_WORKERS', workers },
-        `workers: ${workers} is not within 1 to ${MAX_WORKERS}`,
+        { code: 'DATAPATH_WORKERS', workers: wanted },
+        `workers: ${wanted} is not within 1 to ${MAX_WORKERS}`,
       );
     }
     if (!Number.isInteger(entries) || entries < 1 || entries > MAX_CONNECTIONS) {
@@ -123,34 +158,54 @@ export class Datapath {
         `connections: ${entries} is not within 1 to ${MAX_CONNECTIONS}`,
       );
     }
-    const link = AfPacketEngine.findLink(options.interface);
+    const link = findEngineLink(options.interface);
+    const plan = options.engine === 'af_xdp' ? AfXdpEngine.plan(link, wanted, log) : undefined;
+    const { workers, ringsBytes } = plan ?? AfPacketEngine.plan(link, wanted);
     const object = options.object ? loadObject(options.object) : balancerObject();
-    const program = programOf(sizedObject(withLink(object, link)));
+    const { sizes, reservesOptions = false } = options;
+    const program = programOf(withSizes(withLink(object, link, options.options), sizes, reservesOptions));
     optimiseWasm();
-    const perWorker = Array.from({ length: workers }, (_, cpu) => connectionTableSpec(cpu, entries));
+    const perWorker = Array.from({ length: workers }, (_, cpu) => [
+      connectionTableSpec(cpu, entries),
+      ...(options.globalFlowEntries ? [globalTableSpec(cpu, options.globalFlowEntries)] : []),
+    ]).flat();
+    const downSets = program.object.maps.find(({ name }) => name === DOWN_REALS_MAP)?.maxEntries ?? 0;
+    const spare = Array.from({ length: Math.min(downSets, RESERVED_DOWN_SETS) }, downRealsSpec);
     const arena = Arena.create({
       workers,
-      mapsBytes: arenaBytes(program.object, perWorker, workers + 1),
-      ringsBytes: AfPacketEngine.ringsBytes(link, workers),
+      mapsBytes: arenaBytes(program.object, [...perWorker, ...spare], workers + 1),
+      ringsBytes,
     });
     const host = new ArenaMaps(arena);
     const maps = createMaps(program.object, host);
-    const tables = new BalancerTables(maps, { host });
-    tables.attachConnectionTables(host, workers, entries);
-    const { module, status } = compile(program, infosOf(program.object, maps, host));
-    const engine = await AfPacketEngine.start({
-      arena,
-      link,
-      workers,
-      program: { entry: module, targets: [] },
-      recover: (cpu) => host.recover(cpu),
-      log: options.log,
-    });
-    return new Datapath(host, maps, tables, engine, object, status);
+    const steering = plan && Steering.load(steerObject(program.object));
+    try {
+      const tables = new BalancerTables(steering?.mirror(maps) ?? maps, { host });
+      tables.attachConnectionTables(host, workers, entries);
+      if (options.globalFlowEntries) tables.attachGlobalTables(host, workers, options.globalFlowEntries);
+      const { module, status } = compile(program, infosOf(program.object, maps, host));
+      const common = {
+        arena,
+        link,
+        program: { entry: module, targets: [] },
+        recover: (cpu: number) => host.recover(cpu),
+        log,
+      };
+      const engine =
+        plan && steering
+          ? await AfXdpEngine.start({ ...common, plan, steering })
+          : await AfPacketEngine.start({ ...common, workers });
+      return new Datapath(host, maps, tables, engine, steering, object, options.options ?? {}, status);
+    } catch (error) {
+      steering?.close();
+      throw error;
+    }
   }
 
   /** Where the program runs. */
-  readonly mode = 'af_packet';
+  get mode(): EngineMode {
+    return this.#engine.mode;
+  }
 
   /** The interface. */
   get link(): DatapathLink {
@@ -158,16 +213,16 @@ export class Datapath {
   }
 
   /**
-   * Keep the host's stack from answering for a VIP.
-   * @throws HostStackError where the VIP is an address of this host, or the drop is refused
+   * Keep the host's stack from answering for VIPs: for all of them, or for none.
+   * @throws HostStackError where one is an address of this host, or the drop is refused
    */
-  protectVip(vip: VipKey): void {
-    this.#engine.protect(vip);
+  protectVips(vips: readonly VipKey[]): void {
+    this.#engine.protect(vips);
   }
 
-  /** Let the host's stack see what came for a VIP. */
-  unprotectVip(vip: VipKey): void {
-    this.#engine.unprotect(vip);
+  /** Let the host's stack see what came for VIPs. */
+  unprotectVips(vips: readonly VipKey[]): void {
+    this.#engine.unprotect(vips);
   }
 
   /** Where frames for a backend go. */
@@ -192,13 +247,28 @@ export class Datapath {
    *   what loading and compiling throw; what runs goes on
    */
   async swapProgram(object: Uint8Array, validateOnly = false): Promise<void> {
-    const loaded = loadObject(object);
-    const program = programOf(withLink(loaded, this.link));
+    await this.#run(loadObject(object), this.#options, validateOnly);
+  }
+
+  /**
+   * Run the program with other options, from each worker's next batch on; what is absent is the object's own.
+   * @param validateOnly do all but run it
+   * @throws OptionsError, VerifyError; what runs goes on
+   */
+  async setOptions(options: BalancerOptions, validateOnly = false): Promise<void> {
+    await this.#run(this.#object, options, validateOnly);
+  }
+
+  async #run(object: ObjectSpec, options: BalancerOptions, validateOnly: boolean): Promise<void> {
+    const program = programOf(withLink(object, this.link, options));
     const { module, status } = compile(program, infosOf(program.object, this.#maps, this.#host));
     if (validateOnly) return;
+    // First what may be refused.
+    this.#steering?.replace(steerObject(program.object));
     await this.#engine.swapProgram({ entry: module, targets: [] });
     this.#program = status;
-    this.#object = loaded;
+    this.#object = object;
+    this.#options = options;
     this.#simulator = undefined;
   }
 
@@ -213,8 +283,21 @@ export class Datapath {
     return this.#simulator.ask(frame);
   }
 
+  /**
+   * Packets that the program reports: with the option `eventsEnabled`, while `tables.setEvents` has them on. The same source
+   * at each call: there is one consumer.
+   */
+  events(): EventSource {
+    this.#events ??= new EventReader(
+      new RingBufferReader(this.#host, this.#maps.get(EVENTS_MAP)!),
+      () => this.tables.counters().events_lost.v1,
+    );
+    return this.#events;
+  }
+
   #makeSimulator(): FlowSimulator {
-    const object = withOptions(withLink(this.#object, this.link), { explain: true, simulate: true });
+    const asked = withLink(this.#object, this.link, this.#options);
+    const object = withOptions(asked, { explain: true, simulate: true });
     return arenaSimulator(this.#host, this.#maps, object, this.#engine.workers().length);
   }
 

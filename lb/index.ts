@@ -1,5 +1,6 @@
 /** The datapath's only door: what the control plane may use of it. */
 
+export { type Adopted, addressId, flowId, prefixId, readAdopted, vipId } from './balancer/adopted.js';
 export {
   type CompanionConfig,
   companionCounters,
@@ -19,8 +20,17 @@ export {
 export { CompanionError } from './balancer/companions/maps.js';
 export { COMPANION_PROGRAMS } from './balancer/companions/object.js';
 export { type Decision, type DecisionMark, readDecision } from './balancer/decisions.js';
-export { decodeEvent, EventReader, EventsError, type PacketEvent } from './balancer/events.js';
-export { type BalancerOptions, type OptionName, OptionsError } from './balancer/options.js';
+export {
+  decodeEvent,
+  type EventCounters,
+  EventReader,
+  type EventSource,
+  EventsError,
+  type PacketEvent,
+  type RecordSource,
+} from './balancer/events.js';
+export { type HashedFlow, ringSlotOf } from './balancer/flow-hash.js';
+export { type BalancerOptions, OPTION_NAMES, type OptionName, OptionsError } from './balancer/options.js';
 export {
   DROP_REASONS,
   type DropReason,
@@ -32,15 +42,13 @@ export {
   type ReasonKind,
 } from './balancer/reasons.js';
 export {
-  MAX_REALS,
-  MAX_VIPS,
   REAL_FLAGS,
   RING_SIZE,
   type TableName,
   VIP_FLAGS,
   type VipFlagName,
 } from './balancer/schema.js';
-export type { MapSizes, SizableMap } from './balancer/sizes.js';
+export { type Capacity, type MapSizes, type SizableMap, sizesFor } from './balancer/sizes.js';
 export {
   COUNTER_NAMES,
   COUNTERS,
@@ -54,6 +62,7 @@ export {
   type TcpServerIdStats,
 } from './balancer/stats.js';
 export {
+  type BalancerLimits,
   BalancerTables,
   type Flow,
   formatVip,
@@ -65,9 +74,12 @@ export {
   type VipKey,
   type VipProtocol,
   type VipRow,
+  vipNumberAt,
 } from './balancer/tables.js';
+export { FLOWS_START, type FlowBatch, type FlowPlace, type TrackedFlow } from './balancer/tracked-flows.js';
 export type { MapHost } from './bpf/maps/map.js';
 export { VerifyError, type VerifyErrorFault } from './bpf/verifier/admit.js';
+export { attachCheckTunnel, type CheckTunnel, type CheckTunnelOptions } from './check-tunnel.js';
 export { Datapath, DatapathError, type DatapathLink, type DatapathOptions, MAX_WORKERS } from './datapath.js';
 export type { DatapathMode } from './datapath-program.js';
 export {
@@ -80,6 +92,7 @@ export {
 export { HostStackError } from './engine/host-stack.js';
 export { REPLAY_ENGINES, type ReplayEngineName, ReplayError } from './engine/replay-engine.js';
 export { workerOf } from './engine/replay-spread.js';
+export { RUN_CAPABILITIES } from './engine/run-capabilities.js';
 export { assert, assertNever, CodedError, type Fault } from './errors.js';
 export {
   BpfInspector,
@@ -91,6 +104,8 @@ export {
   type SetCondition,
 } from './inspector.js';
 export { KernelDatapath, type KernelDatapathOptions } from './kernel-datapath.js';
+export { PinError, type PinFault } from './kernel-datapath-fault.js';
+export { defaultPinDirectory, unpinDatapath } from './kernel-datapath-pins.js';
 export {
   AddressError,
   formatIp,
@@ -106,6 +121,7 @@ export {
   parseMac,
   sameIp,
 } from './net/address.js';
+export { type FrameFlow, frameFlow } from './net/frame-flow.js';
 export {
   type CapturedFrame,
   CaptureParser,
@@ -140,6 +156,24 @@ export {
   outerHeader,
   parseFlow,
 } from './simulate-flow.js';
+export { ThreadsError } from './sys/all-threads.js';
+export {
+  type KernelMap,
+  KernelMaps,
+  type KernelProgram,
+  loadKernelProgram,
+  PerfConsumer,
+  type PerfCounters,
+  type PerfSample,
+  RingConsumer,
+  type RingCounters,
+} from './sys/bpf.js';
+export {
+  CapabilitiesError,
+  type Capability,
+  type CapabilityDrop,
+  dropCapabilities,
+} from './sys/capabilities.js';
 export type { NextHop } from './sys/netlink.js';
 export { WORKER_COUNTER_NAMES, type WorkerCounter } from './worker/counters.js';
 export type { PoolLog, WorkerStatus } from './worker/pool.js';

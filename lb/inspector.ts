@@ -113,6 +113,7 @@ export class BpfInspector {
   /** Up to `limit` keys from the one behind `after` on. @throws InspectorError */
   keys(name: string, after: Uint8Array | undefined, limit: number): Uint8Array[] {
     const map = this.#find(name);
+    if (after !== undefined) this.#checkLength(name, 'key', after, map.spec.keySize);
     const keys: Uint8Array[] = [];
     let key = map.nextKey(after);
     for (; key !== undefined && keys.length < limit; key = map.nextKey(key)) keys.push(key);

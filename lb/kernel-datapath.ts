@@ -1,38 +1,38 @@
-import { readFileSync } from 'node:fs';
-import {
-  BALANCER_PROGRAM,
-  balancerObject,
-  type MapSizes,
-  sizedObject,
-  withOptions,
-} from './balancer/object.js';
-import { BalancerTables } from './balancer/tables.js';
-import { createMaps } from './bpf/object/create-maps.js';
-import { loadObject } from './bpf/object/load.js';
-import type { ObjectSpec } from './bpf/object/spec.js';
+import type { Adopted } from './balancer/adopted.js';
+import { EventReader, type EventSource } from './balancer/events.js';
+import { type BalancerOptions, type MapSizes, withOptions } from './balancer/object.js';
+import { OPTION_NAMES } from './balancer/options.js';
+import { EVENTS_MAP } from './balancer/schema.js';
+import type { BalancerTables } from './balancer/tables.js';
 import {
   DatapathError,
   type DatapathLink,
   type DatapathMode,
-  liveMaps,
-  programOf,
   withLink,
+  withSizes,
 } from './datapath-program.js';
-import { AfPacketEngine } from './engine/af-packet.js';
+import { findEngineLink } from './engine/engine.js';
 import { InterfaceClaim } from './engine/interface-claim.js';
 import { ReceiveOffloads } from './engine/receive-offloads.js';
 import { BpfInspector, type ProgramStatus } from './inspector.js';
+import { PinError } from './kernel-datapath-fault.js';
+import { LAYOUT, type Manifest } from './kernel-datapath-manifest.js';
+import { adoptedMaps, type BalancerMaps, freshMaps } from './kernel-datapath-maps.js';
+import { ownNamespace, PinDirectory, type Pinned } from './kernel-datapath-pins.js';
+import {
+  type Attached,
+  attach,
+  closeAll,
+  infoOf,
+  type Loaded,
+  load,
+  type ReadObject,
+  readObject,
+  unload,
+} from './kernel-datapath-program.js';
 import type { IpAddress } from './net/address.js';
 import { FlowSimulator, type Simulation } from './simulate.js';
-import {
-  BpfError,
-  type KernelMap,
-  KernelMaps,
-  type KernelProgram,
-  loadKernelProgram,
-  possibleCpus,
-  type XdpLink,
-} from './sys/bpf.js';
+import { possibleCpus, RingConsumer } from './sys/bpf.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
 
@@ -43,86 +43,120 @@ export interface KernelDatapathOptions {
   readonly connectionTableEntries: number;
   /** Object file to run in the place of the one that is shipped. */
   readonly object?: Uint8Array;
+  /**
+   * Options of the program; what is absent is the object's own, the longest frame the link's. Undefined at a take-over: those
+   * that it ran with.
+   */
+  readonly options?: BalancerOptions;
+  /** Entries of each CPU's table of global flows; undefined: the CPUs have none. */
+  readonly globalFlowEntries?: number | undefined;
   /** Entries of maps: the kernel takes memory for all of them at once, 268 MB for the rings alone. */
   readonly sizes?: MapSizes;
+  /** Tables of options that are off have their room too, so that setOptions can turn them on. */
+  readonly reservesOptions?: boolean;
+  /**
+   * Directory of a bpffs (see defaultPinDirectory) where program, link and maps have names, so that forwarding goes on
+   * without this process, and the next one takes it over. Undefined: it ends with this process.
+   */
+  readonly pin?: string | undefined;
   readonly log: PoolLog;
 }
 
-interface Parts {
+interface Parts extends Attached, BalancerMaps {
   readonly claim: InterfaceClaim;
   readonly offloads: ReceiveOffloads;
   readonly link: DatapathLink;
-  readonly host: KernelMaps;
-  readonly maps: ReadonlyMap<string, KernelMap>;
-  readonly tables: BalancerTables;
-  readonly xdp: XdpLink;
-  readonly mode: DatapathMode;
-}
-
-/** A program that the kernel runs, with the maps that are its own: constants that differ from those before. */
-interface Loaded {
-  readonly object: ObjectSpec;
-  readonly program: KernelProgram;
-  readonly constants: readonly KernelMap[];
-  readonly status: Omit<ProgramStatus, 'runs' | 'runNs'>;
+  readonly pins: PinDirectory | undefined;
+  readonly log: PoolLog;
 }
 
 /**
  * The balancer as an XDP program of the kernel: the same object, the same tables, no worker threads. It runs in the
- * driver where the driver can, else behind it (generic mode), and goes with this process. XDP_PASS leaves a packet to
- * the host, so that nothing has to be kept from it.
+ * driver where the driver can, else behind it (generic mode), and goes with this process unless it is pinned. XDP_PASS
+ * leaves a packet to the host, so that nothing has to be kept from it.
  */
 export class KernelDatapath {
   readonly tables: BalancerTables;
   readonly inspector: BpfInspector;
   readonly mode: DatapathMode;
+  /** What the tables held at a take-over of what another process left pinned; undefined on a fresh start. */
+  readonly adopted: Adopted | undefined;
   readonly #parts: Parts;
   readonly #nextHops: NextHops;
   #loaded: Loaded;
-  #simulator: { readonly flows: FlowSimulator; readonly loaded: Loaded } | undefined;
+  #events: { readonly consumer: RingConsumer; readonly reader: EventReader } | undefined;
+  #simulator: { readonly flows: FlowSimulator; readonly loaded: Loaded; readonly of: Loaded } | undefined;
 
   private constructor(parts: Parts, loaded: Loaded) {
     this.#parts = parts;
     this.#loaded = loaded;
     this.tables = parts.tables;
     this.mode = parts.mode;
+    this.adopted = parts.adopted;
     this.#nextHops = new NextHops(parts.link.index);
     this.inspector = new BpfInspector({
       programs: () => [this.#programStatus()],
       maps: () => [...parts.maps.values()].map((map) => ({ map, ...infoOf(map) })),
-      btf: loaded.object.btf,
+      btf: loaded.object.spec.btf,
     });
   }
 
   /**
-   * Everything that was acquired is given back when a later step fails.
-   * @throws CodedError of the step that failed: BpfError with the kernel's log where it refuses the program
+   * Everything that was acquired is given back when a later step fails; what was pinned before goes on then.
+   * @throws CodedError of the step that failed: BpfError with the kernel's log where it refuses the program, PinError
    */
   static async start(options: KernelDatapathOptions): Promise<KernelDatapath> {
-    const { connectionTableEntries, log } = options;
-    const link = AfPacketEngine.findLink(options.interface);
-    const object = options.object ? loadObject(options.object) : balancerObject();
-    const undo: (() => void | Promise<void>)[] = [];
+    const { log } = options;
+    const link = findEngineLink(options.interface);
+    const object = readObject(options.object);
+    const undo: (() => unknown)[] = [];
     try {
       const claim = await InterfaceClaim.take(link.name);
       undo.push(() => claim.release());
-      const sized = sizedObject(withLink(object, link), options.sizes);
-      const host = new KernelMaps();
-      const maps = createMaps<KernelMap>(sized, host);
-      undo.push(() => closeAll(maps.values()));
-      const tables = new BalancerTables(maps, { host });
-      undo.push(() => tables.close());
-      tables.attachConnectionTables(host, possibleCpus(), connectionTableEntries);
-      const loaded = load(object, sized, maps, host);
+      const pins = options.pin === undefined ? undefined : PinDirectory.open(options.pin);
+      undo.push(() => pins?.release());
+      const held = pins && takeOver(pins, link);
+      undo.push(() => (held === undefined ? pins?.clear() : held.link.close()));
+      const programOptions = options.options ?? heldOptions(held);
+      const linked = withLink(object.spec, link, programOptions);
+      const sized = withSizes(linked, options.sizes, options.reservesOptions ?? false);
+      const wanted = {
+        object: sized,
+        connectionTableEntries: options.connectionTableEntries,
+        globalFlowEntries: options.globalFlowEntries,
+        log,
+      };
+      const balancer = held === undefined ? freshMaps(wanted) : adoptedMaps(pins!, wanted);
+      undo.push(() => {
+        balancer.tables.close();
+        closeAll(balancer.maps.values());
+      });
+      const loaded = load(object, programOptions, sized, balancer.maps);
       undo.push(() => unload(loaded));
-      const offloads = new ReceiveOffloads(link.name);
-      undo.push(() => offloads.restore());
-      const { xdp, mode } = attach(loaded.program, link, log);
-      return new KernelDatapath({ claim, offloads, link, host, maps, tables, xdp, mode }, loaded);
+      const runs = held !== undefined && held.link.ifindex !== 0;
+      if (held !== undefined && !runs) leave(held, log);
+      const offloads = new ReceiveOffloads(link.name, runs ? held.manifest.turnedOff : []);
+      if (!runs) undo.push(() => offloads.restore());
+      const attached = runs ? goOn(held, loaded) : attach(loaded.program, link, log);
+      undo.push(() => attached.xdp.close());
+      balancer.settle();
+      const parts = { ...attached, ...balancer, claim, offloads, link, pins, log };
+      pins?.write({
+        maps: balancer.maps,
+        program: loaded.program,
+        link: attached.xdp,
+        manifest: manifestOf(parts, loaded),
+      });
+      return new KernelDatapath(parts, loaded);
     } catch (error) {
       for (const step of undo.reverse()) await step();
       throw error;
     }
+  }
+
+  /** Whether forwarding goes on when this is stopped. */
+  get isPinned(): boolean {
+    return this.#parts.pins !== undefined;
   }
 
   get link(): DatapathLink {
@@ -130,9 +164,9 @@ export class KernelDatapath {
   }
 
   /** Nothing to do: the host sees what the program passes, and nothing else. */
-  protectVip(): void {}
+  protectVips(): void {}
 
-  unprotectVip(): void {}
+  unprotectVips(): void {}
 
   /** Where frames for a backend go. */
   resolveNextHop(address: IpAddress): NextHop {
@@ -169,10 +203,22 @@ export class KernelDatapath {
    * @throws DatapathError where the object's maps are not those that are there, BpfError where the kernel refuses it; what
    *   runs goes on
    */
-  async swapProgram(object: Uint8Array, validateOnly = false): Promise<void> {
-    const { maps, host, xdp, link } = this.#parts;
-    const read = loadObject(object);
-    const next = load(read, withLink(read, link), maps, host);
+  swapProgram(object: Uint8Array, validateOnly = false): Promise<void> {
+    return this.#run(readObject(object), this.#loaded.options, validateOnly);
+  }
+
+  /**
+   * Run the program with other options, from the next packet on; what is absent is the object's own.
+   * @param validateOnly load it, and do not run it
+   * @throws OptionsError, BpfError where the kernel refuses it; what runs goes on
+   */
+  setOptions(options: BalancerOptions, validateOnly = false): Promise<void> {
+    return this.#run(this.#loaded.object, options, validateOnly);
+  }
+
+  async #run(object: ReadObject, options: BalancerOptions, validateOnly: boolean): Promise<void> {
+    const { maps, xdp, link, pins } = this.#parts;
+    const next = load(object, options, withLink(object.spec, link, options), maps);
     try {
       if (!validateOnly) xdp.replace(next.program);
     } catch (error) {
@@ -186,6 +232,7 @@ export class KernelDatapath {
     const before = this.#loaded;
     this.#loaded = next;
     unload(before);
+    pins?.writeProgram(next.program, manifestOf(this.#parts, next));
   }
 
   /**
@@ -193,34 +240,51 @@ export class KernelDatapath {
    * @throws BpfError for a frame that the kernel's test run does not take (14 to some 3,500 bytes)
    */
   simulate(frame: Uint8Array): Simulation {
-    if (this.#simulator?.loaded.object !== this.#loaded.object) this.#makeSimulator();
+    if (this.#simulator?.of !== this.#loaded) this.#makeSimulator();
     return this.#simulator!.flows.ask(frame);
   }
 
   #makeSimulator(): void {
-    const { maps, host, link } = this.#parts;
+    const { maps, link } = this.#parts;
     if (this.#simulator) unload(this.#simulator.loaded);
-    const { object } = this.#loaded;
-    const asking = withOptions(withLink(object, link), { explain: true, simulate: true });
-    const loaded = load(object, asking, maps, host);
+    const of = this.#loaded;
+    const asking = withOptions(withLink(of.object.spec, link, of.options), { explain: true, simulate: true });
+    const loaded = load(of.object, of.options, asking, maps);
     const run = (frame: Uint8Array) => {
       const { verdict, packet } = loaded.program.testRun(frame);
       return { verdict, frame: packet };
     };
     const flows = new FlowSimulator({ maps, workers: possibleCpus(), run });
-    this.#simulator = { flows, loaded };
+    this.#simulator = { flows, loaded, of };
   }
 
-  /** Detach, and give everything back. Idempotent. */
+  /**
+   * Packets that the program reports: with the option `eventsEnabled`, while `tables.setEvents` has them on. The same source
+   * at each call: there is one consumer.
+   * @throws SysError where the ring cannot be mapped
+   */
+  events(): EventSource {
+    if (this.#events === undefined) {
+      const consumer = new RingConsumer(this.#parts.maps.get(EVENTS_MAP)!);
+      const reader = new EventReader(consumer, () => this.tables.counters().events_lost.v1);
+      this.#events = { consumer, reader };
+    }
+    return this.#events.reader;
+  }
+
+  /** Detach, unless it is pinned, and give everything back. Idempotent. */
   async stop(): Promise<void> {
-    const { claim, offloads, maps, tables, xdp } = this.#parts;
+    const { claim, offloads, maps, tables, xdp, pins, link, log } = this.#parts;
+    if (pins === undefined) offloads.restore();
+    else if (xdp.fd >= 0) log('info', 'forwarding goes on', { interface: link.name, pins: pins.path });
     xdp.close();
-    offloads.restore();
     unload(this.#loaded);
     if (this.#simulator) unload(this.#simulator.loaded);
     this.#simulator = undefined;
+    this.#events?.consumer.close();
     tables.close();
     closeAll(maps.values());
+    pins?.release();
     await claim.release();
   }
 
@@ -230,75 +294,56 @@ export class KernelDatapath {
   }
 }
 
-function attach(program: KernelProgram, { name, index }: DatapathLink, log: PoolLog) {
-  try {
-    return { xdp: program.attachXdp(index, 'native'), mode: 'xdp_native' } as const;
-  } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
-    const xdp = program.attachXdp(index, 'generic');
-    log(
-      'warn',
-      'the driver runs no XDP programs: the program runs behind it (generic mode), which is slower',
-      {
-        interface: name,
-        reason: error.message,
-      },
-    );
-    return { xdp, mode: 'xdp_generic' } as const;
-  }
-}
-
 /**
- * @param given as it was read
- * @param object with its options set
+ * What is pinned, where it is this interface's.
+ * @throws PinError PINS_INTERFACE, PINS_BROKEN
  */
-function load(
-  given: ObjectSpec,
-  object: ObjectSpec,
-  maps: ReadonlyMap<string, KernelMap>,
-  host: KernelMaps,
-): Loaded {
-  const start = performance.now();
-  const { spec } = programOf(object);
-  const constants: KernelMap[] = [];
-  try {
-    const live = liveMaps(object, maps, (own) => {
-      const map = host.createMap(own);
-      constants.push(map);
-      return map;
-    });
-    const program = loadKernelProgram(spec, live, object.license, object.btf);
-    const status = {
-      name: BALANCER_PROGRAM,
-      type: 'xdp',
-      engine: 'kernel',
-      instructions: spec.code.length / 8,
-      codeBytes: Number(/^xlated_prog_len:\s*(\d+)/m.exec(fdInfo(program.fd))?.[1] ?? spec.code.length),
-      loadedAtMs: Date.now(),
-      loadUs: Math.round((performance.now() - start) * 1000),
-      maps: object.maps.map(({ name }) => name),
-    } as const;
-    return { object: given, program, constants, status };
-  } catch (error) {
-    closeAll(constants);
-    throw error;
-  }
+function takeOver(pins: PinDirectory, { name, index }: DatapathLink): Pinned | undefined {
+  const held = pins.read();
+  if (held === undefined) return undefined;
+  const { manifest, link } = held;
+  const isGone = link.ifindex === 0;
+  if (isGone || (link.ifindex === index && manifest.namespace === ownNamespace())) return held;
+  link.close();
+  throw new PinError(
+    { code: 'PINS_INTERFACE', directory: pins.path, interface: manifest.interface },
+    `pin: what is pinned at ${pins.path} runs on interface ${manifest.interface} (number ${manifest.ifindex} in ${manifest.namespace}), which is not ${name} (number ${index} in ${ownNamespace()}): choose another directory, or remove it with 'waggle down'`,
+  );
 }
 
-function unload({ program, constants }: Loaded): void {
-  program.close();
-  closeAll(constants);
+/** What the program ran with, as far as this version knows it: packets meet no other program until somebody asks for one. */
+function heldOptions(held: Pinned | undefined): BalancerOptions {
+  const known = Object.entries(held?.manifest.options ?? {}).filter(([name]) =>
+    OPTION_NAMES.some((option) => option === name),
+  );
+  return Object.fromEntries(known);
 }
 
-function closeAll(maps: Iterable<KernelMap>): void {
-  for (const map of maps) map.close();
+/** Run the new program where the pinned one runs, from the next packet on. */
+function goOn({ link, manifest }: Pinned, loaded: Loaded): Attached {
+  link.replace(loaded.program);
+  return { xdp: link, mode: manifest.mode };
 }
 
-const fdInfo = (fd: number): string => readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+/** A link whose interface is gone runs nothing: what takes its place is attached anew. */
+function leave({ link, manifest }: Pinned, log: PoolLog): void {
+  const message = 'the interface that the pinned program ran on is gone: it is attached anew';
+  log('warn', message, { interface: manifest.interface });
+  link.close();
+}
 
-/** Number and memory of a map, as the kernel tells them of its descriptor. */
-function infoOf({ fd }: KernelMap): { readonly id: number; readonly memoryBytes: number } {
-  const text = fdInfo(fd);
-  const read = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  return { id: read('map_id'), memoryBytes: read('memlock') };
+function manifestOf(
+  { link, mode, offloads }: Pick<Parts, 'link' | 'mode' | 'offloads'>,
+  loaded: Loaded,
+): Manifest {
+  return {
+    layout: LAYOUT,
+    interface: link.name,
+    ifindex: link.index,
+    namespace: ownNamespace(),
+    mode,
+    object: loaded.object.sha256,
+    options: loaded.options,
+    turnedOff: offloads.turnedOff,
+  };
 }

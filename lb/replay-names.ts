@@ -1,7 +1,6 @@
 import {
   decode,
   encode,
-  MAX_REALS,
   REAL_DEFINITION,
   REAL_FLAGS,
   U32,
@@ -47,7 +46,7 @@ export function readVips(maps: ReadonlyMap<string, BpfMap>): NumberedVip[] {
 
 /** A backend's address; undefined for a row that is empty. */
 export function readReal(reals: BpfMap | undefined, index: number): IpAddress | undefined {
-  if (index <= 0 || index >= MAX_REALS) return undefined;
+  if (index <= 0) return undefined;
   const row = reals?.lookup(encode(U32, { value: index }));
   if (row === undefined || row.every((byte) => byte === 0)) return undefined;
   const { address, flags } = decode(REAL_DEFINITION, row);
@@ -96,7 +95,8 @@ export class ReplayNames {
   /** All backends: index and address. */
   backends(): readonly { readonly index: number; readonly address: string }[] {
     const found: { index: number; address: string }[] = [];
-    for (let index = 1; index < MAX_REALS; index++) {
+    const rows = this.#maps.get('reals')?.spec.maxEntries ?? 0;
+    for (let index = 1; index < rows; index++) {
       const address = readReal(this.#maps.get('reals'), index);
       if (address !== undefined) found.push({ index, address: formatIp(address) });
     }

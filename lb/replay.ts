@@ -14,7 +14,7 @@ import {
   sizedObject,
   withOptions,
 } from './balancer/object.js';
-import { encode, MAX_CPUS, MAX_REALS, U32 } from './balancer/schema.js';
+import { encode, MAX_CPUS, U32 } from './balancer/schema.js';
 import { BalancerTables } from './balancer/tables.js';
 import { TC_ACT_OK, TC_ACT_REDIRECT, TC_ACTION_NAMES, VERDICT_NAMES, XDP_TX } from './bpf/engine/context.js';
 import type { BpfMap, MapHost } from './bpf/maps/map.js';
@@ -222,8 +222,8 @@ export class PacketReplay {
 
   #fateByDecision(verdict: number, decision: RawDecision): PacketFate {
     const { reason, table, vipNumber, real } = decision;
-    // Each has its bits: 35 in all, which a number holds.
-    const key = (((verdict * 64 + reason) * 8 + table) * 1024 + vipNumber) * MAX_REALS + real;
+    // Each has its bits: 48 in all, which a number holds.
+    const key = (((verdict * 64 + reason) * 8 + table) * 2 ** 16 + vipNumber) * 2 ** 20 + real;
     const known = this.#fates.get(key);
     if (known !== undefined) return known;
     const fate = {

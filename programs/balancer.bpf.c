@@ -231,6 +231,8 @@ static __always_inline outcome_t balance(struct xdp_md *ctx, const bool is_ipv6)
 		if (!real)
 			return OUTCOME(reason, flow.vip_num);
 		count_watched_miss(&vip, index);
+		if (!packet.is_icmp && (flow.is_udp || packet.tcp_flags & TCP_SYN))
+			count_new_flow(flow.vip_num, index);
 		count(COUNTER_LRU, 0, 1);
 	}
 	note_real(table, index);

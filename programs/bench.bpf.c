@@ -9,6 +9,8 @@
 struct bench_control {
 	__u32 new_connections;
 	__u32 runs;
+	/* Clients before the first comes again; 0: each is new. */
+	__u32 clients;
 };
 
 struct {
@@ -34,6 +36,8 @@ int bench_ingress(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	if (control->new_connections) {
 		control->runs += 1;
+		if (control->clients && control->runs > control->clients)
+			control->runs = 1;
 		ip->src = control->runs;
 	}
 	kept = *ethernet;

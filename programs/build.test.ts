@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { loadObject } from '../lb/bpf/object/load.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const PROGRAMS = ['balancer', 'decap', 'healthcheck', 'root', 'srcmatch', 'bench'];
+const PROGRAMS = ['balancer', 'decap', 'healthcheck', 'root', 'srcmatch', 'steer', 'bench'];
 const OBJECTS = PROGRAMS.map((name) => `${name}.bpf.o`);
 const missing = ['make', 'clang-19', 'llvm-strip-19'].filter(
   (tool) => spawnSync(tool, ['--version']).status !== 0,

@@ -164,9 +164,12 @@ static __always_inline void write_ipv6(void *at, const __be32 *src, const __be32
 	__builtin_memcpy(words + 6, dst, 16);
 }
 
-/* Open the room and fill it; 0, or an error that has changed nothing but perhaps the frame, which is dropped then. */
+/*
+ * Open the room and fill it; 0, or an error that has changed nothing but perhaps the frame, which is dropped then.
+ * macs: NULL leaves the Ethernet addresses to whoever sends the frame on.
+ */
 static __always_inline long encapsulate(struct __sk_buff *skb, const struct hc_real_definition *real,
-					const struct hc_mac *macs[2], bool is_inner_ipv6)
+					const struct hc_mac **macs, bool is_inner_ipv6)
 {
 	const bool is_outer_ipv6 = real->flags & F_HC_IPV6;
 	__u32 slot = is_outer_ipv6 ? HC_SOURCE_IPV6 : HC_SOURCE_IPV4;
@@ -185,8 +188,12 @@ static __always_inline long encapsulate(struct __sk_buff *skb, const struct hc_r
 
 	if (!own || inner_bytes + IPV6_BYTES + UDP_BYTES > MAX_IP_BYTES)
 		return -1;
-	__builtin_memcpy(outer.bytes, macs[HC_MAC_DESTINATION]->mac, 6);
-	__builtin_memcpy(outer.bytes + 6, macs[HC_MAC_SOURCE]->mac, 6);
+	if (macs) {
+		__builtin_memcpy(outer.bytes, macs[HC_MAC_DESTINATION]->mac, 6);
+		__builtin_memcpy(outer.bytes + 6, macs[HC_MAC_SOURCE]->mac, 6);
+	} else {
+		__builtin_memset(outer.bytes, 0, 12);
+	}
 	*(__be16 *)(outer.bytes + 12) = is_outer_ipv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
 	if (is_outer_ipv6) {
 		write_ipv6(ip, own->address, real->address, udp_bytes + inner_bytes, protocol);
@@ -252,6 +259,47 @@ int healthcheck_egress(struct __sk_buff *skb)
 	stats->processed += 1;
 	count_key(&probe);
 	return bpf_redirect(*interface, 0);
+}
+
+/*
+ * The same without MAC addresses of its own: the host's routing and neighbour tables lead the packet to the backend, each to
+ * its own next hop. It knows marks alone.
+ */
+SEC("tc")
+int healthcheck_routed(struct __sk_buff *skb)
+{
+	__u32 zero = 0, mark = skb->mark, slot = HC_INTERFACE;
+	struct hc_stats *stats = bpf_map_lookup_elem(&hc_stats_map, &zero);
+	struct hc_real_definition *real = NULL;
+	struct probe probe = {};
+	__u32 *interface;
+	__be16 type;
+
+	if (!stats)
+		return TC_ACT_UNSPEC;
+	if (mark)
+		real = bpf_map_lookup_elem(&hc_reals_map, &mark);
+	if (!real)
+		return skip(stats);
+	if (bpf_skb_load_bytes(skb, ETHERNET_BYTES - sizeof(type), &type, sizeof(type)))
+		return drop(stats);
+	read_probe(skb, type, &probe);
+	if (max_frame_bytes && skb->len > max_frame_bytes) {
+		stats->too_big += 1;
+		return drop(stats);
+	}
+	if (!probe.is_ip || (probe.is_ipv6 && !(real->flags & F_HC_IPV6)))
+		return drop(stats);
+	interface = bpf_map_lookup_elem(&hc_ctrl_map, &slot);
+	if (!interface || !*interface)
+		return drop(stats);
+	/* The packet comes by here again. */
+	skb->mark = 0;
+	if (encapsulate(skb, real, NULL, probe.is_ipv6))
+		return drop(stats);
+	stats->processed += 1;
+	count_key(&probe);
+	return bpf_redirect_neigh(*interface, NULL, 0, 0);
 }
 
 /* The same by a tunnel interface of the kernel, which writes the outer header. It knows marks alone. */

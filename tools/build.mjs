@@ -14,6 +14,7 @@ const run = (command, args) =>
 const WASM_MODULES = [
   { entry: 'lb/bpf/maps/wasm/index.ts', out: 'lb/bpf/maps/runtime-wasm.gen.ts', name: 'runtimeWasm' },
   { entry: 'lb/worker/wasm/pump.ts', out: 'lb/worker/pump-wasm.gen.ts', name: 'pumpWasm' },
+  { entry: 'lb/worker/wasm/xsk-pump.ts', out: 'lb/worker/xsk-pump-wasm.gen.ts', name: 'xskPumpWasm' },
 ];
 
 function buildWasm() {

@@ -18,6 +18,7 @@ const COMMANDS = {
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
   gcc: 'gcc',
+  haproxy: 'haproxy',
   make: 'make',
   openssl: 'openssl',
   'clang-19': 'clang-19',
@@ -26,7 +27,7 @@ const COMMANDS = {
 const NEEDED = {
   demo: ['ip', 'nft', 'ethtool'],
   test: ['ip', 'nft', 'ethtool', 'tcpdump', 'openssl', 'make', 'clang-19', 'llvm-strip-19'],
-  bench: ['ip', 'nft', 'ethtool', 'gcc'],
+  bench: ['ip', 'nft', 'ethtool', 'gcc', 'haproxy'],
 };
 
 const say = (text) => console.log(`setup: ${text}`);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames for a forwarder, faster than any can forward: the kernel hands them to the stack as if the interface had
-// received them (BPF_PROG_TEST_RUN with BPF_F_TEST_XDP_LIVE_FRAMES of a program that passes everything), so that
-// the sending side of a veth costs nothing.
-//   generator INTERFACE FRAME_AS_HEX FLOWS          (ends by a signal)
+// Frames for a forwarder, faster than any can forward (BPF_PROG_TEST_RUN with BPF_F_TEST_XDP_LIVE_FRAMES).
+//   generator INTERFACE FRAME_AS_HEX FLOWS pass|tx          (ends by a signal)
+// pass: the kernel hands them to the stack as if the interface had received them, so that the sending side of a veth
+// costs nothing. tx: it sends them by the interface, to an XDP program at the other end of a veth, past both stacks.
 // FLOWS, a power of two: how many values the 16 bits at offset 34 (an IPv4 frame's source port) take, by chance.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,7 +32,15 @@ static long bpf(int command, union bpf_attr *attr)
 
 #define INSN(c, d, s, o, i) ((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
 
-static int load_program(uint32_t flows)
+static int word(const uint8_t *bytes)
+{
+	uint32_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return (int)value;
+}
+
+static int load_program(const uint8_t *frame, uint32_t flows, int verdict)
 {
 	struct bpf_insn code[] = {
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0),
@@ -42,9 +50,14 @@ static int load_program(uint32_t flows)
 		INSN(BPF_LDX | BPF_MEM | BPF_W, 3, 6, 4, 0), // data_end
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0),
 		INSN(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, SOURCE_PORT + 2),
-		INSN(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 1, 0),
+		INSN(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 5, 0),
 		INSN(BPF_STX | BPF_MEM | BPF_H, 2, 0, SOURCE_PORT, 0),
-		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS),
+		// The kernel uses its pages again as they are: who took the frame may have put an outer header over this one.
+		INSN(BPF_ST | BPF_MEM | BPF_W, 2, 0, 0, word(frame)),
+		INSN(BPF_ST | BPF_MEM | BPF_W, 2, 0, 4, word(frame + 4)),
+		INSN(BPF_ST | BPF_MEM | BPF_W, 2, 0, 8, word(frame + 8)),
+		INSN(BPF_ST | BPF_MEM | BPF_W, 2, 0, 12, word(frame + 12)),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, verdict),
 		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 	};
 	union bpf_attr attr = {
@@ -64,12 +77,14 @@ int main(int argc, char **argv)
 {
 	static uint8_t frame[2048];
 	struct xdp_md context = { 0 };
-	size_t bytes = argc == 4 ? strlen(argv[2]) / 2 : 0;
-	unsigned long flows = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
+	size_t bytes = argc == 5 ? strlen(argv[2]) / 2 : 0;
+	unsigned long flows = argc == 5 ? strtoul(argv[3], NULL, 10) : 0;
+	int is_tx = argc == 5 && !strcmp(argv[4], "tx");
 	int program;
 
-	if (bytes < 14 || bytes > sizeof(frame) || flows == 0 || flows > 65536 || (flows & (flows - 1))) {
-		fprintf(stderr, "usage: generator INTERFACE FRAME_AS_HEX FLOWS\n");
+	if (bytes < SOURCE_PORT + 2 || bytes > sizeof(frame) || flows == 0 || flows > 65536 || (flows & (flows - 1)) ||
+	    (!is_tx && strcmp(argv[4], "pass"))) {
+		fprintf(stderr, "usage: generator INTERFACE FRAME_AS_HEX FLOWS pass|tx\n");
 		return 2;
 	}
 	for (size_t i = 0; i < bytes; i++)
@@ -79,7 +94,7 @@ int main(int argc, char **argv)
 	if (context.ingress_ifindex == 0)
 		die(argv[1]);
 	context.data_end = bytes;
-	program = load_program((uint32_t)flows);
+	program = load_program(frame, (uint32_t)flows, is_tx ? XDP_TX : XDP_PASS);
 	for (;;) {
 		union bpf_attr attr = {
 			.test = {

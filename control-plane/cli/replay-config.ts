@@ -27,11 +27,17 @@ export interface NodeSetup {
   configure(replay: PacketReplay): void;
 }
 
-/** @throws CliError with the last fault of a file that cannot be used; the others are told before, a line each */
+/** What stands for a file that is standard input. */
+const STDIN = '-';
+
+/**
+ * @param path of the file; "-" is standard input
+ * @throws CliError with the last fault of a file that cannot be used; the others are told before, a line each
+ */
 export function readNode(path: string): NodeConfig {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readFileSync(path === STDIN ? 0 : path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new CliError(EXIT.refused, `${path}: cannot be read (${code})`);

@@ -8,16 +8,9 @@ const BATCH = 1 << 20;
 /** Write to a stream, and wait while the other end is slow. */
 function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve) => {
-    // An error comes as an event too, which ends the command (see endOnClosedPipe).
+    // An error comes as an event too, which ends the command (see main.ts).
     if (stream.write(data)) resolve();
     else stream.once('drain', resolve);
-  });
-}
-
-/** Who reads may have seen enough, as `head` does: that is no fault. */
-export function endOnClosedPipe(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.refused);
   });
 }
 

@@ -9,7 +9,7 @@ import { wantsColor } from './format.js';
 import type { ReplayCommand } from './replay.js';
 import { CaptureInput, markOf } from './replay-input.js';
 import { counterTable, HEADING, jsonLine, jsonOf, Tally, textLine } from './replay-lines.js';
-import { CaptureOutput, endOnClosedPipe, LineOutput } from './replay-output.js';
+import { CaptureOutput, LineOutput } from './replay-output.js';
 import { openReplay, type ReplaySetup } from './replay-setup.js';
 
 const NOWHERE = { vip: null, backend: null, table: null, leaves: false } as const;
@@ -168,7 +168,6 @@ class ReplayRun {
 
 /** Run the command. @throws CliError */
 export async function runReplay(options: ReplayCommand): Promise<void> {
-  endOnClosedPipe();
   if (options.engine === 'jit') optimiseReplay();
   const setup = openReplay(options);
   try {

@@ -9,7 +9,7 @@ export function addRestart(program: Command): void {
     .description('kill parts of the load balancer, which it must replace')
     .command('worker')
     .description('kill a worker thread: the pool replaces it, and connections go on')
-    .argument('<number>', 'number of the worker, from 0', parseWorker)
+    .argument('<worker>', 'number of the worker, from 0', parseWorker)
     .action((worker: number, _: unknown, command: Command) =>
       withSession(command.optsWithGlobals<GlobalOptions>(), async (session) => {
         const request = { name: 'nodes/self', worker };

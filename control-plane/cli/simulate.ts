@@ -12,7 +12,7 @@ import type { SimulateFlowRequest } from '../grpc/generated/waggle/v1/SimulateFl
 import type { SimulateFlowResponse__Output } from '../grpc/generated/waggle/v1/SimulateFlowResponse.js';
 import { bytesOf } from './bpf/hex.js';
 import { usageError } from './faults.js';
-import { structured } from './format.js';
+import { isForPeople, structured } from './format.js';
 import { type GlobalOptions, withSession } from './session.js';
 
 interface SimulateOptions extends GlobalOptions {
@@ -125,7 +125,7 @@ function describe({ text }: Question, answer: Answer): string {
 }
 
 function print(question: Question, answer: Answer, { output }: GlobalOptions): void {
-  console.log(output === 'table' ? describe(question, answer) : structured(answer, output));
+  console.log(isForPeople(output) ? describe(question, answer) : structured(answer, output));
 }
 
 function requestOf({ flow, frame, syn }: Question): SimulateFlowRequest {

@@ -6,8 +6,9 @@ import type { StatsSample__Output } from '../grpc/generated/waggle/v1/StatsSampl
 import type { Vip__Output } from '../grpc/generated/waggle/v1/Vip.js';
 import type { VipStats__Output } from '../grpc/generated/waggle/v1/VipStats.js';
 import type { Worker__Output } from '../grpc/generated/waggle/v1/Worker.js';
-import { BACKEND_COLUMNS, VIP_COLUMNS } from './columns.js';
-import { bytes, type Column, count, enumText, span, table } from './format.js';
+import { BACKEND_COLUMNS, stateTone, VIP_COLUMNS } from './columns.js';
+import { bytes, type Column, count, counted, enumText, span, toned } from './format.js';
+import { getNode, modeText } from './lists.js';
 import { type GlobalOptions, type Session, withSession } from './session.js';
 
 type VipRow = Vip__Output & { readonly stats: VipStats__Output | undefined };
@@ -32,45 +33,90 @@ const BACKEND_STATUS: readonly Column<BackendRow>[] = [
 
 const counter = (name: string) => (worker: Worker__Output) => count(worker.counters[name]);
 
+/** Counters that the table has columns for, and those that say nothing of frames that were lost. */
+const SHOWN: ReadonlySet<string> = new Set([
+  'received',
+  'received_bytes',
+  'transmitted',
+  'transmitted_bytes',
+  'passed',
+  'dropped',
+  'batches',
+  'wakeups',
+  'program_runs',
+  'program_ns',
+]);
+
+/** The other counters that count, which mostly are trouble: waggle explain knows each. */
+const others = ({ counters }: Worker__Output): string =>
+  Object.entries(counters)
+    .filter(([name, value]) => value !== '0' && !SHOWN.has(name))
+    .map(([name, value]) => `${name} ${count(value)}`)
+    .join(', ');
+
+const workerState = ({ state }: Worker__Output) => enumText(state, 'STATE_');
+
 const WORKER_STATUS: readonly Column<Worker__Output>[] = [
   { title: 'WORKER', value: ({ worker }) => String(worker) },
-  { title: 'STATE', value: ({ state }) => enumText(state, 'STATE_') },
+  { title: 'STATE', value: workerState, tone: (worker) => stateTone(workerState(worker)) },
   { title: 'RESTARTS', value: ({ restarts }) => count(restarts), align: 'right' },
   { title: 'RECEIVED', value: counter('received'), align: 'right' },
   { title: 'TRANSMITTED', value: counter('transmitted'), align: 'right' },
   { title: 'PASSED', value: counter('passed'), align: 'right' },
   { title: 'DROPPED', value: counter('dropped'), align: 'right' },
-  { title: 'LAST FAULT', value: ({ lastFault }) => lastFault },
+  { title: 'OTHER', value: others, wide: true },
+  { title: 'LAST FAULT', value: ({ lastFault }) => lastFault, tone: () => 'warn' },
 ];
 
-function headline(node: Node__Output, nowMs: number): string {
-  const mode = node.dataplaneMode.replace('DATAPLANE_MODE_', '').toLowerCase();
+function headline(node: Node__Output, nowMs: number, isColored: boolean): string {
   const up = span(nowMs / 1000 - Number(node.startTime?.seconds ?? 0));
-  const workers = `${node.workers.length} worker${node.workers.length === 1 ? '' : 's'}`;
-  return `waggle ${node.version} on ${node.interface} (${mode}, ${workers}): ${enumText(node.state, 'STATE_')}, revision ${node.activeRevision}, up ${up}`;
+  const state = enumText(node.state, 'STATE_');
+  return `waggle ${node.version} on ${node.interface} (${modeText(node)}, ${counted(node.workers.length, 'worker')}): ${toned(state, stateTone(state), isColored)}, revision ${node.activeRevision}, up ${up}`;
+}
+
+/** Resources with their counters. */
+function withStats<R extends { readonly name: string }, S>(
+  resources: readonly R[],
+  stats: readonly S[],
+  nameOf: (row: S) => string,
+): (R & { readonly stats: S | undefined })[] {
+  const byName = new Map(stats.map((row) => [nameOf(row), row]));
+  return resources.map((resource) => ({ ...resource, stats: byName.get(resource.name) }));
+}
+
+/** Packets that were dropped before their VIP was known, by reason. */
+function dropLines({ drops }: StatsSample__Output): string[] {
+  const reasons = Object.entries(drops).map(([reason, packets]) => `${reason} ${count(packets)}`);
+  return reasons.length === 0 ? [] : [`dropped before their VIP was known: ${reasons.join(', ')}`];
 }
 
 async function status(session: Session): Promise<void> {
   const { client } = session;
   const [node, stats, vips, backends] = await Promise.all([
-    client.ask<Node__Output>((options, done) => client.nodes.GetNode({ name: 'nodes/self' }, options, done)),
+    getNode(session),
     client.ask<StatsSample__Output>((options, done) => client.stats.GetStats({}, options, done)),
     session.listVips(),
     session.listBackends(),
   ]);
-  const vipRows = vips.map((vip) => ({ ...vip, stats: stats.vips.find((row) => row.vip === vip.name) }));
-  const backendRows = backends.map((backend) => ({
-    ...backend,
-    stats: stats.backends.find((row) => row.backend === backend.name),
-  }));
   session.print({ node, vips, backends, stats }, () =>
     [
-      headline(node, Date.now()),
-      ...(vips.length > 0
-        ? [table(VIP_STATUS, vipRows, session.isColored)]
-        : ['no VIPs: see waggle create vip --help']),
-      ...(backends.length > 0 ? [table(BACKEND_STATUS, backendRows, session.isColored)] : []),
-      table(WORKER_STATUS, node.workers, session.isColored),
+      headline(node, Date.now(), session.isColored),
+      vips.length > 0
+        ? session.table(
+            VIP_STATUS,
+            withStats(vips, stats.vips, ({ vip }) => vip),
+          )
+        : 'no VIPs: see waggle create vip --help',
+      ...(backends.length > 0
+        ? [
+            session.table(
+              BACKEND_STATUS,
+              withStats(backends, stats.backends, ({ backend }) => backend),
+            ),
+          ]
+        : []),
+      session.table(WORKER_STATUS, node.workers),
+      ...dropLines(stats),
     ].join('\n\n'),
   );
 }

@@ -15,6 +15,6 @@ export function addValidate(program: Command): void {
   program
     .command('validate')
     .description('check a configuration file: every fault is told, with its line and column')
-    .argument('<file>', 'YAML file, as waggle replay --config takes it')
+    .argument('<file>', 'YAML file; - for standard input')
     .action(validate);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatMac, type Mac, PacketReplay, parseMac } from '../../lb/index.js';
 import { TableWriter } from '../reconcile/apply.js';
-import { EMPTY_IMAGE, imageOf, type TableImage } from '../reconcile/image.js';
+import { EMPTY_IMAGE, FULL_SHARE, imageOf, type TableImage } from '../reconcile/image.js';
 import { plan } from '../reconcile/plan.js';
 import { Numbers, RealIndices } from '../state/ids.js';
 import { loadConfig } from './load.js';
@@ -18,6 +18,7 @@ function placed(macs: Readonly<Record<string, Mac>> = {}) {
       ring: (key) => rings.acquire(key),
       vip: (name) => vips.acquire(name),
       mac: (key) => macs[key],
+      share: () => FULL_SHARE,
     });
 }
 

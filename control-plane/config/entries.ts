@@ -1,69 +1,84 @@
 import type { z } from 'zod';
 import type { CompanionConfig } from '../../lb/index.js';
 import type { ConfigPath } from './faults.js';
+import { noteIssues } from './issues.js';
+import { isMapData, type MapData, readSound, type SoundOf } from './read.js';
 import {
+  applianceSchema,
+  checkSchema,
   clockSchema,
   decapSchema,
   FILE_KEYS,
+  fileOutput,
   globalFlowSchema,
   healthcheckSchema,
   nodeSchema,
+  pooledBackendSchema,
   poolSchema,
   serverIdSchema,
   sourceRouteSchema,
   vipSchema,
   workersSchema,
 } from './schema.js';
-import type { ConfigSource } from './source.js';
+import type { ConfigSource, FaultNotes } from './source.js';
 import { nearest } from './suggest.js';
 
-/** A part of the file that is sound in itself, and where it stands. */
+/** A part of the file and where it stands. */
 export interface Placed<T> {
   readonly value: T;
   readonly path: ConfigPath;
 }
+type Entries<S> = readonly Placed<SoundOf<S>>[];
 
-/** The sound parts of a file. What is not is noted in the source, so that one reading finds all that is wrong. */
+/** What is sound of a file. What is not is noted in the source, so that one reading finds all that is wrong. */
 export interface FileEntries {
-  readonly node: z.output<typeof nodeSchema>;
-  readonly vips: readonly Placed<z.output<typeof vipSchema>>[];
-  readonly pools: readonly Placed<z.output<typeof poolSchema>>[];
-  /** Names of all pools, also of those that are not sound: a VIP may name them. */
+  readonly node: SoundOf<typeof nodeSchema>;
+  readonly appliance: SoundOf<typeof applianceSchema>;
+  readonly vips: Entries<typeof vipSchema>;
+  readonly pools: Entries<typeof poolSchema>;
+  /** Those that stand beside their pools. */
+  readonly backends: Entries<typeof pooledBackendSchema>;
+  readonly healthChecks: Entries<typeof checkSchema>;
+  /** Names of all pools and checks, also of those that are not sound: others may name them. */
   readonly poolNames: ReadonlySet<string>;
-  readonly serverIds: readonly Placed<z.output<typeof serverIdSchema>>[];
-  readonly sourceRoutes: readonly Placed<z.output<typeof sourceRouteSchema>>[];
-  readonly globalFlows: readonly Placed<z.output<typeof globalFlowSchema>>[];
+  readonly checkNames: ReadonlySet<string>;
+  readonly serverIds: Entries<typeof serverIdSchema>;
+  readonly sourceRoutes: Entries<typeof sourceRouteSchema>;
+  readonly globalFlows: Entries<typeof globalFlowSchema>;
   readonly companion: CompanionConfig;
   readonly clock: z.output<typeof clockSchema>;
   readonly workers: number;
 }
-
-type Map = Readonly<Record<string, unknown>>;
-const isMapData = (data: unknown): data is Map =>
-  typeof data === 'object' && data !== null && !Array.isArray(data);
 
 /** Read each part of the file by itself. */
 export function readEntries(source: ConfigSource): FileEntries {
   const file = fileMap(source);
   const list = <S extends z.ZodType>(key: string, schema: S) =>
     listData(source, file, key).flatMap((data, i) => placed(source, schema, data, [key, i]));
-  const one = <S extends z.ZodType>(key: string, schema: S): z.output<S> | undefined =>
-    file[key] === undefined ? undefined : placed(source, schema, file[key], [key])[0]?.value;
+  const one = <S extends z.ZodType>(key: string, schema: S): SoundOf<S> | undefined =>
+    file[key] === undefined ? undefined : readSound(source, schema, file[key], [key]);
   return {
     node: one('node', nodeSchema) ?? {},
+    appliance: one('appliance', applianceSchema) ?? {},
     vips: list('vips', vipSchema),
     pools: list('pools', poolSchema),
-    poolNames: rawNames(file.pools),
+    backends: list('backends', pooledBackendSchema),
+    healthChecks: list('healthChecks', checkSchema),
+    poolNames: rawNames(file.pools, 'pools/'),
+    checkNames: rawNames(file.healthChecks, 'healthChecks/'),
     serverIds: pairs(source, file, 'serverIds', serverIdSchema, 'id'),
     sourceRoutes: pairs(source, file, 'sourceRoutes', sourceRouteSchema, 'prefix'),
     globalFlows: list('globalFlows', globalFlowSchema),
-    companion: { healthcheck: one('healthcheck', healthcheckSchema), decap: one('decap', decapSchema) },
+    companion: {
+      healthcheck: whole(source, file, 'healthcheck', healthcheckSchema),
+      decap: whole(source, file, 'decap', decapSchema),
+    },
     clock: one('clock', clockSchema) ?? 'capture',
     workers: one('workers', workersSchema) ?? 1,
   };
 }
 
-function fileMap(source: ConfigSource): Map {
+function fileMap(source: ConfigSource): MapData {
   const { data } = source;
   if (!isMapData(data)) {
     const rule = data === undefined || data === null ? 'the file is empty' : 'the file is not a map of keys';
@@ -71,7 +86,7 @@ function fileMap(source: ConfigSource): Map {
     return {};
   }
   for (const key of Object.keys(data)) {
-    if (FILE_KEYS.includes(key)) continue;
+    if (FILE_KEYS.includes(key) || key === 'backends' || fileOutput.includes(key)) continue;
     const near = nearest(key, FILE_KEYS);
     const hint = near === undefined ? `the keys are ${FILE_KEYS.join(', ')}` : `did you mean ${near}?`;
     source.fail('CONFIG_UNKNOWN_KEY', [key], data[key], `is not a key of the file: ${hint}`);
@@ -79,118 +94,63 @@ function fileMap(source: ConfigSource): Map {
   return data;
 }
 
-function listData(source: ConfigSource, file: Map, key: string): readonly unknown[] {
+function listData(source: ConfigSource, file: MapData, key: string): readonly unknown[] {
   const data = file[key] ?? [];
   if (Array.isArray(data)) return data;
   source.fail('CONFIG_VALUE', [key], data, 'is not a list');
   return [];
 }
 
-function rawNames(data: unknown): Set<string> {
+function rawNames(data: unknown, collection: string): Set<string> {
   const items: readonly unknown[] = Array.isArray(data) ? data : [];
   return new Set(
-    items.flatMap((item) =>
-      isMapData(item) && item.name !== undefined ? [String(item.name).replace(/^pools\//, '')] : [],
-    ),
+    items.flatMap((item) => {
+      if (!isMapData(item) || item.name === undefined) return [];
+      const name = String(item.name).trim();
+      return [name.startsWith(collection) ? name.slice(collection.length) : name];
+    }),
   );
 }
 
 /** A list of entries, or a map: what is before the colon stands for one key of an entry, what is after for its backend. */
 function pairs<S extends z.ZodType>(
   source: ConfigSource,
-  file: Map,
+  file: MapData,
   key: string,
   schema: S,
   first: string,
-): Placed<z.output<S>>[] {
+): Placed<SoundOf<S>>[] {
   const data = file[key] ?? [];
   if (!isMapData(data)) {
     return listData(source, file, key).flatMap((item, i) => placed(source, schema, item, [key, i]));
   }
   return Object.entries(data).flatMap(([name, backend]) => {
     const path = [key, name];
-    return placed(source, schema, { [first]: name, backend }, path, () => path);
+    return placed(source.at(path), schema, { [first]: name, backend }, path);
   });
 }
 
-/**
- * One part, in a list of none where it is not sound.
- * @param pathOf where a part of it stands in the file
- */
 function placed<S extends z.ZodType>(
-  source: ConfigSource,
+  source: FaultNotes,
   schema: S,
   data: unknown,
   path: ConfigPath,
-  pathOf: (inner: ConfigPath) => ConfigPath = (inner) => [...path, ...inner],
-): Placed<z.output<S>>[] {
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return [{ value: parsed.data, path }];
-  for (const issue of parsed.error.issues) noteIssue(source, issue, data, [], pathOf);
-  return [];
+): Placed<SoundOf<S>>[] {
+  const value = readSound(source, schema, data, path);
+  return value === undefined ? [] : [{ value, path }];
 }
 
-function noteIssue(
+/** A section that is of use only whole. */
+function whole<S extends z.ZodType>(
   source: ConfigSource,
-  issue: z.core.$ZodIssue,
-  data: unknown,
-  before: ConfigPath,
-  pathOf: (inner: ConfigPath) => ConfigPath,
-): void {
-  const inner = [...before, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
-  const value = valueAt(data, inner);
-  if (issue.code === 'unrecognized_keys') {
-    // Maps of ours say it of each key; others say it of all at once.
-    const rules = issue.message.split('\n');
-    for (const [i, key] of issue.keys.entries()) {
-      const rule = rules.length === issue.keys.length && !isUntold(issue) ? rules[i]! : 'is not a key here';
-      source.fail('CONFIG_UNKNOWN_KEY', pathOf([...inner, key]), valueAt(value, [key]), rule);
-    }
-    return;
-  }
-  if (value === undefined) {
-    const rule = issue.code === 'custom' ? issue.message : 'is required';
-    source.fail('CONFIG_MISSING', pathOf(inner), undefined, rule);
-    return;
-  }
-  const meant =
-    issue.code === 'invalid_union' ? issue.errors.find((issues) => !isOtherType(issues)) : undefined;
-  if (meant === undefined) {
-    source.fail('CONFIG_VALUE', pathOf(inner), value, ruleOf(issue));
-    return;
-  }
-  for (const nested of meant) noteIssue(source, nested, data, inner, pathOf);
-}
-
-/** Whether the message is that of the library, which names neither the field nor the value as we do. */
-const isUntold = ({ message }: z.core.$ZodIssue): boolean => /^(?:Invalid|Too|Unrecognized)\b/.test(message);
-
-/** What an issue says, in our words. */
-function ruleOf(issue: z.core.$ZodIssue): string {
-  if (!isUntold(issue)) return issue.message;
-  switch (issue.code) {
-    case 'invalid_type':
-      return `is not of the type ${issue.expected}`;
-    case 'invalid_value':
-      return `is not one of ${issue.values.join(', ')}`;
-    case 'too_small':
-      return `is less than ${issue.minimum}`;
-    case 'too_big':
-      return `is more than ${issue.maximum}`;
-    default:
-      return issue.message.replace(/^Invalid input:? ?/, 'cannot be used: ');
-  }
-}
-
-/** Whether an alternative of a union is for another type of value than the one that is there. */
-const isOtherType = (issues: readonly z.core.$ZodIssue[]): boolean =>
-  issues.some(({ code, path }) => path.length === 0 && (code === 'invalid_type' || code === 'invalid_union'));
-
-function valueAt(data: unknown, path: ConfigPath): unknown {
-  let value = data;
-  for (const part of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
-    value = (value as Readonly<Record<string | number, unknown>>)[part];
-  }
-  return value;
+  file: MapData,
+  key: string,
+  schema: S,
+): z.output<S> | undefined {
+  const data = file[key];
+  if (data === undefined) return undefined;
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  noteIssues(source, parsed.error.issues, data, [key]);
+  return undefined;
 }

@@ -23,21 +23,23 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
     'a file without anything is not one',
     '',
     [
-      'CONFIG_MISSING 1:1: the file is empty: its keys are node, vips, pools, serverIds, sourceRoutes, globalFlows, healthcheck, decap, clock, workers',
+      'CONFIG_MISSING 1:1: the file is empty: its keys are node, appliance, healthChecks, vips, pools, serverIds, sourceRoutes, globalFlows, healthcheck, decap, clock, workers',
     ],
   ],
   [
     'nor is a list',
     '- 1\n',
     [
-      'CONFIG_MISSING 1:1: the file is not a map of keys: its keys are node, vips, pools, serverIds, sourceRoutes, globalFlows, healthcheck, decap, clock, workers',
+      'CONFIG_MISSING 1:1: the file is not a map of keys: its keys are node, appliance, healthChecks, vips, pools, serverIds, sourceRoutes, globalFlows, healthcheck, decap, clock, workers',
     ],
   ],
   ['a section of the wrong type', 'vips: 3\n', ['CONFIG_VALUE 1:7: vips: 3: is not a list']],
   [
     'an entry of the wrong type',
     'pools:\n  - web\n',
-    ['CONFIG_VALUE 2:5: pools[0]: web: is not a map of keys: a pool has name, backends, ringAlgorithm'],
+    [
+      'CONFIG_VALUE 2:5: pools[0]: web: is not a map of keys: a pool has name, displayName, backends, healthChecks, drainTimeout, slowStart, panicThreshold, panicPolicy, ringAlgorithm',
+    ],
   ],
   [
     'an unknown section, with the nearest known one',
@@ -50,13 +52,17 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
     [
       'CONFIG_UNKNOWN_KEY 2:64: vips[0].prot: 80: is not a key of a VIP: did you mean protocol?',
       'CONFIG_UNKNOWN_KEY 2:74: vips[0].downbackends: []: is not a key of a VIP: did you mean downBackends?',
-      'CONFIG_UNKNOWN_KEY 2:92: vips[0].colour: red: is not a key of a VIP: the keys are name, address, port, protocol, pool, backends, flags, ringAlgorithm, downBackends, watchMisses',
+      'CONFIG_UNKNOWN_KEY 2:92: vips[0].colour: red: is not a key of a VIP: the keys are name, displayName, address, port, protocol, pool, backends, flags, ringAlgorithm, downBackends, watchMisses',
     ],
   ],
   [
     'what is required',
     'vips:\n  - { name: web }\n',
-    ['CONFIG_MISSING 2:5: vips[0].address: is required', 'CONFIG_MISSING 2:5: vips[0].protocol: is required'],
+    [
+      'CONFIG_MISSING 2:5: vips[0].address: is required',
+      'CONFIG_MISSING 2:5: vips[0].protocol: is required',
+      'CONFIG_MISSING 2:5: vips[0].pool: is required, or backends ([] for none)',
+    ],
   ],
   [
     'a VIP without pool and backends',
@@ -130,6 +136,11 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
       'CONFIG_CONFLICT 2:72: vips[0].flags[0]: QUIC_VIP: is for UDP, and the protocol is tcp',
       'CONFIG_CONFLICT 2:78: vips[0].flags[1]: UDP_FLOW_MIGRATION: is for UDP, and the protocol is tcp',
     ],
+  ],
+  [
+    'flags that exclude each other',
+    vip(', flags: [NO_SPORT, DPORT_ONLY]'),
+    ['CONFIG_CONFLICT 2:71: vips[0].flags: HASH_NO_SRC_PORT and HASH_DPORT_ONLY exclude each other'],
   ],
   [
     'the same VIP twice, by its bytes',
@@ -243,18 +254,26 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
     'an option that is off where a flag needs it: both places',
     'node:\n  options: { quicRouting: false }\nvips:\n  - { address: 192.0.2.1, protocol: udp, backends: [], flags: QUIC_VIP }\n',
     [
-      'CONFIG_CONFLICT 2:27: node.options.quicRouting: false: is off, and the flag QUIC_VIP on line 4 needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:27: node.options.quicRouting: false: is off, and the flag QUIC_VIP of vips/vip-1 (line 4) needs it: leave it out, or take that out',
     ],
   ],
   [
     'options that are off where something else needs them',
     'node:\n  options: { sourceRouting: no, prefixVips: off, globalLru: "false", localDelivery: false, events: false, dropSampleRate: 5 }\nvips:\n  - { address: "fc00::/64", protocol: udp, backends: [], flags: [LOCAL] }\nsourceRoutes: { 10.0.0.0/8: 10.0.0.1 }\nglobalFlows:\n  - { protocol: tcp, source: 10.0.0.1:1, destination: 10.0.0.2:2, backend: 10.0.0.1 }\n',
     [
-      'CONFIG_CONFLICT 2:29: node.options.sourceRouting: false: is off, and a source route on line 5 needs it: leave it out, or take that out',
-      'CONFIG_CONFLICT 2:45: node.options.prefixVips: false: is off, and a VIP that is a prefix on line 4 needs it: leave it out, or take that out',
-      'CONFIG_CONFLICT 2:61: node.options.globalLru: false: is off, and a global flow on line 7 needs it: leave it out, or take that out',
-      'CONFIG_CONFLICT 2:85: node.options.localDelivery: false: is off, and the flag LOCAL_VIP on line 4 needs it: leave it out, or take that out',
-      'CONFIG_CONFLICT 2:100: node.options.events: false: is off, and dropSampleRate on line 2 needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:29: node.options.sourceRouting: false: is off, and the source route 10.0.0.0/8 (line 5) needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:45: node.options.prefixVips: false: is off, and the prefix of vips/vip-1 (line 4) needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:61: node.options.globalLru: false: is off, and the global flow to 10.0.0.2:2/tcp (line 7) needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:85: node.options.localDelivery: false: is off, and the flag LOCAL_VIP of vips/vip-1 (line 4) needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:100: node.options.events: false: is off, and the drop sample rate (line 2) needs it: leave it out, or take that out',
+    ],
+  ],
+  [
+    'what needs an option, behind what is not sound',
+    'node: { options: { sourceRouting: off } }\nsourceRoutes:\n  - { prefix: x, backend: 10.0.0.1 }\n  - { prefix: 10.0.0.0/8, backend: 10.0.0.1 }\n',
+    [
+      'CONFIG_CONFLICT 1:35: node.options.sourceRouting: false: is off, and the source route 10.0.0.0/8 (line 4) needs it: leave it out, or take that out',
+      'CONFIG_VALUE 3:15: sourceRoutes[0].prefix: x: is not an address and a number of bits, as in 192.0.2.0/24 or 2001:db8::/32',
     ],
   ],
   [
@@ -281,9 +300,9 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
     'tunnels for nothing',
     'node:\n  decapsulation: { ipip: false, gue: false, destinations: [10.0.0.1, { address: 10.0.0.1, egress: true }] }\n',
     [
-      'CONFIG_CONFLICT 2:59: node.decapsulation.destinations: are there, and both ipip and gue are off: nothing would be taken apart',
-      'CONFIG_DUPLICATE 2:70: node.decapsulation.destinations[1]: 10.0.0.1: is there already',
-      'CONFIG_CONFLICT 2:99: node.decapsulation.destinations[1].egress: true: is for GUE, which is off on line 2',
+      'CONFIG_CONFLICT 2:26: node.decapsulation.ipip: false: is off, and the decapsulation destination 10.0.0.1 (line 2) needs it: leave it out, or take that out',
+      'CONFIG_CONFLICT 2:38: node.decapsulation.gue: false: is off, and the decapsulation destination 10.0.0.1 with egress (line 2) needs it: leave it out, or take that out',
+      'CONFIG_DUPLICATE 2:70: node.decapsulation.destinations[1]: 10.0.0.1: is there already, on line 2',
     ],
   ],
   [
@@ -293,6 +312,7 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
       'CONFIG_VALUE 2:28: node.limits.maxFrameBytes: 100: is not a whole number from 262 to 65535',
       'CONFIG_VALUE 2:45: node.limits.udpTimeout: 0s: is not a time of more than 0, as in 30s or 1500ms',
       'CONFIG_VALUE 2:62: node.limits.connections: 0: is not a whole number from 1 to 2147483648',
+      'CONFIG_LIMIT 2:76: node.limits.serverIds: 1: is less than the 2 that are in the file',
       'CONFIG_VALUE 2:93: node.limits.sourceRoutes: 4294967296: is not a whole number from 1 to 2147483648',
     ],
   ],
@@ -392,28 +412,83 @@ describe('what is wrong is said, with its place, its value and the rule', () => 
     });
   });
 
-  it('no more than 512 VIPs', () => {
+  it('room for what there is, unless less is asked for; and never more than there can be', () => {
+    const address = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
     const vips = Array.from({ length: 513 }, (_, i) => ({
-      address: `10.1.${i >> 8}.${i & 255}`,
+      address: address(i),
       protocol: 'tcp',
-      backends: [],
+      pool: i < 3 ? `p${i}` : 'p0',
     }));
-    expect(faultsOf(JSON.stringify({ vips }, null, 1))).toEqual([
-      expect.stringMatching(
-        /^CONFIG_LIMIT .*vips\[512\]: no more than 512 VIPs are possible, and there are 513$/,
-      ),
+    const pools = [0, 1, 2].map((i) => ({ name: `p${i}`, backends: [address(i), address(i + 9)] }));
+    const load = (limits: object) => faultsOf(JSON.stringify({ node: { limits }, vips, pools }));
+    expect(load({})).toEqual([]);
+    expect(
+      load({ vips: 512, rings: 2, backendAddresses: 5 }).map((line) => line.replace(/ .*?: /, ' ')),
+    ).toEqual([
+      'CONFIG_LIMIT node.limits.vips: 512: is less than the 513 that are in the file',
+      'CONFIG_LIMIT node.limits.rings: 2: is less than the 3 that are in the file',
+      'CONFIG_LIMIT node.limits.backendAddresses: 5: is less than the 6 that are in the file',
     ]);
-    expect(faultsOf(JSON.stringify({ vips: vips.slice(1) }))).toEqual([]);
+    const many = Array.from({ length: 4097 }, (_, i) => ({ name: `p${i}` }));
+    expect(faultsOf(JSON.stringify({ pools: many }))).toEqual([
+      'CONFIG_LIMIT 1:10: pools: no more than 4096 pools are possible, and there are 4097',
+    ]);
   });
 
-  it('no more than 4095 backend addresses, wherever they are named', () => {
-    const backends = Array.from({ length: 4095 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
-    const pools = [{ name: 'web', backends }];
-    expect(faultsOf(JSON.stringify({ pools, serverIds: { 1: '10.1.0.0' } }))).toEqual([]);
-    expect(faultsOf(JSON.stringify({ pools, serverIds: { 1: '10.2.0.0' } }))).toEqual([
-      expect.stringMatching(
-        /^CONFIG_LIMIT .*serverIds\["1"\]: 10\.2\.0\.0: no more than 4095 backend addresses are possible, and there are 4096$/,
-      ),
-    ]);
+  it.each([
+    [
+      'a VIP that is not sound in itself, and what it refers to',
+      `pools:
+  - { name: six, backends: [10.0.0.1, fc00::5] }
+vips:
+  - { name: a, address: 10.200.1.300, port: 70000, protocol: tcp, pool: wob, flags: [QUICK, QUIC] }
+  - { name: a, address: fc00::1, protocol: sctp, pool: six, downBackends: [x, 10.0.0.1, 10.0.0.1] }
+  - { name: A, address: fc00::2, protocol: udp, backends: [10.0.0.1, nobody, 10.0.0.2, 10.0.0.1] }
+`,
+      [
+        '4:25 vips[0].address',
+        '4:45 vips[0].port',
+        '4:73 vips[0].pool',
+        '4:86 vips[0].flags[0]',
+        '4:93 vips[0].flags[1]',
+        '5:13 vips[1].name',
+        '5:44 vips[1].protocol',
+        '5:56 vips[1].pool',
+        '5:76 vips[1].downBackends[0]',
+        '5:89 vips[1].downBackends[2]',
+        '6:13 vips[2].name',
+        '6:60 vips[2].backends[0]',
+        '6:70 vips[2].backends[1]',
+        '6:78 vips[2].backends[2]',
+        '6:88 vips[2].backends[3]',
+        '6:88 vips[2].backends[3]',
+      ],
+    ],
+    [
+      'options of a node one of which is not sound',
+      'node: { options: { quicRouting: false, sourceRouting: maybe, colour: 1 }, limits: { serverIds: 1, connections: 0 } }\nserverIds: { 1: 10.0.0.1, 2: 10.0.0.2 }\nvips: [{ address: 10.9.9.9, protocol: udp, backends: [], flags: QUIC }]\n',
+      [
+        '1:33 node.options.quicRouting',
+        '1:55 node.options.sourceRouting',
+        '1:62 node.options.colour',
+        '1:96 node.limits.serverIds',
+        '1:112 node.limits.connections',
+      ],
+    ],
+    [
+      'routes and flows of which one end is not sound',
+      'serverIds: [{ id: 5, backend: x }, { id: 5, backend: 10.0.0.1 }]\nsourceRoutes: [{ prefix: 10.0.0.0/8, backend: y }, { prefix: 10.0.0.0/8, backend: 10.0.0.1 }]\nglobalFlows: [{ protocol: tcp, source: "10.0.0.1:1", destination: "[fc00::1]:2", backend: z }]\n',
+      [
+        '1:31 serverIds[0].backend',
+        '1:36 serverIds[1]',
+        '2:47 sourceRoutes[0].backend',
+        '2:52 sourceRoutes[1]',
+        '3:67 globalFlows[0].destination',
+        '3:91 globalFlows[0].backend',
+      ],
+    ],
+  ])('all at once: %s', (_, text, places) => {
+    const shown = faultsOf(text).map((line) => /^\w+ ([\d:]+): ([^:]+)/.exec(line)?.slice(1).join(' '));
+    expect(shown).toEqual(places);
   });
 });

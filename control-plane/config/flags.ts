@@ -19,12 +19,13 @@ const SHORT_NAMES: Readonly<Record<string, VipFlagName>> = {
   UDP_FLOW_MIGRATION_VIP: 'UDP_FLOW_MIGRATION',
 };
 
-/** Flags of which the datapath makes something only for UDP. */
-export const UDP_FLAGS = ['QUIC_VIP', 'UDP_STABLE_ROUTING', 'UDP_FLOW_MIGRATION'] as const;
-
-/** A flag by any of its names, with or without F_, case and dashes aside; undefined for none. */
+/** A flag by any of its names, with or without F_ or VIP_FLAG_, case and dashes aside; undefined for none. */
 export function readFlag(text: string): VipFlagName | undefined {
-  const name = text.trim().toUpperCase().replaceAll('-', '_').replace(/^F_/, '');
+  const name = text
+    .trim()
+    .toUpperCase()
+    .replaceAll('-', '_')
+    .replace(/^(?:VIP_FLAG|F)_/, '');
   return (
     FLAG_NAMES.find((known) => known === name) ??
     (Object.hasOwn(SHORT_NAMES, name) ? SHORT_NAMES[name] : undefined)
@@ -36,6 +37,3 @@ export function nearestFlag(text: string): VipFlagName | undefined {
   const near = nearest(text.replace(/^F_/i, ''), [...FLAG_NAMES, ...Object.keys(SHORT_NAMES)]);
   return near === undefined ? undefined : readFlag(near);
 }
-
-/** Whether a set of flags has one. */
-export const hasFlag = (flags: number, name: VipFlagName): boolean => (flags & VIP_FLAGS[name]) !== 0;

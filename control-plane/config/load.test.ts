@@ -59,7 +59,9 @@ describe('a file is read', () => {
       eventsEnabled: false,
       dropSampleRate: 0,
     });
-    expect(sizesOf(config)).toEqual({
+    expect(sizesOf(config)).toMatchObject({
+      vip_map: 512,
+      reals: 4096,
       ch_rings: 65_537,
       fallback_cache: 1000,
       vip_lpm_map: 512,
@@ -112,8 +114,10 @@ describe('a file is read', () => {
   });
 
   it('every flag of the datapath by its own name', () => {
-    const names = Object.keys(VIP_FLAGS);
-    expect(service(`, flags: [${names.join(', ')}]`).vips[0]?.flags).toBe(1023);
+    for (const [name, bit] of Object.entries(VIP_FLAGS)) {
+      expect(service(`, flags: ${name}`).vips[0]?.flags).toBe(bit);
+      expect(service(`, flags: [VIP_FLAG_${name}]`).vips[0]?.flags).toBe(bit);
+    }
   });
 
   it.each([
@@ -185,6 +189,9 @@ describe('a file is read', () => {
       newConnectionsPerSecond: 5,
     });
     expect(config.limits).toEqual({
+      vips: 512,
+      rings: 512,
+      backendAddresses: 4095,
       connections: 10,
       fallbackConnections: 11,
       globalFlows: 12,
@@ -232,11 +239,7 @@ describe('an option that something needs is on', () => {
     ['SRC_ROUTING', vipWith('SRC_ROUTING'), ['sourceRouting']],
     ['GLOBAL_LRU', vipWith('GLOBAL_LRU'), ['globalLru']],
     ['LOCAL_VIP', vipWith('LOCAL_VIP'), ['localDelivery']],
-    [
-      'flags without an option',
-      vipWith('[LRU_BYPASS, HASH_DPORT_ONLY, HASH_SRC_DST_PORT, HASH_NO_SRC_PORT]'),
-      [],
-    ],
+    ['flags without an option', vipWith('[LRU_BYPASS, HASH_DPORT_ONLY]'), []],
     ['a prefix', 'vips: [ { address: "fc00::/64", protocol: tcp, backends: [] } ]', ['prefixVips']],
     ['a prefix that is one address', 'vips: [ { address: "fc00::1/128", protocol: tcp, backends: [] } ]', []],
     ['a source route', 'sourceRoutes: { 10.0.0.0/8: 10.0.0.1 }', ['sourceRouting']],

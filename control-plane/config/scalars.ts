@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatIp, type IpAddress, type Mac, type Prefix, parseIp, parseMac } from '../../lb/index.js';
-import { ID_PATTERN, ID_RULE, type RingAlgorithm } from '../state/model.js';
-import { hostAddressFault } from '../state/validate.js';
+import { ID_PATTERN, ID_RULE, NAME_FORMS, type RingAlgorithm } from '../state/model.js';
+import { hostAddressFault, MAX_DISPLAY_NAME } from '../state/validate.js';
 
 /** Thrown where a text breaks a rule that has words of its own. */
 class Rule extends Error {}
@@ -15,12 +15,17 @@ interface EditorRules {
 }
 
 /** A text or number that a function reads; where it throws or gives undefined, `rule` is what it breaks. */
-function scalar<T>(rule: string, read: (text: string) => T | undefined, editor: EditorRules = {}) {
+export function scalar<T>(rule: string, read: (text: string) => T | undefined, editor: EditorRules = {}) {
+  return verbatim(rule, (text) => read(text.trim()), editor);
+}
+
+/** The same, of the text with the blanks around it. */
+function verbatim<T>(rule: string, read: (text: string) => T | undefined, editor: EditorRules = {}) {
   const input = z.union([z.string(), z.number()], { error: () => rule }).meta({ ...editor });
   return input.transform((given, context): T => {
     let broken = rule;
     try {
-      const value = read(String(given).trim());
+      const value = read(String(given));
       if (value !== undefined) return value;
     } catch (error) {
       if (error instanceof Rule) broken = error.message;
@@ -50,11 +55,13 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ['no', false],
   ['off', false],
 ]);
+/** What a word says; undefined for one that is neither true nor false. */
+export const booleanOf = (word: string): boolean | undefined => BOOLEANS.get(word.trim().toLowerCase());
 const BOOLEAN_RULE = 'is neither true nor false';
 export const flag = z
   .union([z.boolean(), z.string()], { error: () => BOOLEAN_RULE })
   .transform((given, context): boolean => {
-    const value = typeof given === 'boolean' ? given : BOOLEANS.get(given.trim().toLowerCase());
+    const value = typeof given === 'boolean' ? given : booleanOf(given);
     if (value !== undefined) return value;
     context.addIssue({ code: 'custom', message: BOOLEAN_RULE });
     return z.NEVER;
@@ -83,7 +90,6 @@ export function readIp(text: string): IpAddress {
 }
 
 const IP_RULE = 'is not an IPv4 or IPv6 address';
-export const ip = scalar(IP_RULE, readIp);
 
 function checkHost(address: IpAddress): IpAddress {
   const fault = hostAddressFault(address);
@@ -142,7 +148,7 @@ export const endpoint = scalar(
     const [, inner, plain, portText] = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text) ?? [];
     const host = inner ?? plain;
     if (host === undefined || Number(portText) > 65535) return undefined;
-    return { address: parseIp(host), port: Number(portText) };
+    return { address: checkHost(parseIp(host)), port: Number(portText) };
   },
 );
 
@@ -162,12 +168,61 @@ const nameIn = (collection: RegExp) =>
 export const vipId = nameIn(/^vips\//);
 export const poolId = nameIn(/^pools\//);
 export const backendId = nameIn(/^pools\/[^/]+\/backends\//);
+export const checkId = nameIn(/^healthChecks\//);
+
+/** Ids of a pool and of a backend in it. */
+export interface BackendPath {
+  readonly pool: string;
+  readonly id: string;
+}
+export const backendPath = scalar(
+  `is not a name of the form ${NAME_FORMS.backend.form}`,
+  (text): BackendPath | undefined => {
+    if (!NAME_FORMS.backend.pattern.test(text)) return undefined;
+    const [, pool = '', , id = ''] = text.split('/');
+    return { pool, id };
+  },
+);
+
+/** Any text. */
+export const text = verbatim('is not a text', (given) => given);
+/** A text with something in it. */
+export const fileName = verbatim('is not the name of a file', (given) => (given === '' ? undefined : given));
+
+/** Text for people, checked as the API checks it. */
+export const displayName = verbatim('is not a text', (text) => {
+  if (text.length > MAX_DISPLAY_NAME) throw new Rule(`has more than ${MAX_DISPLAY_NAME} characters`);
+  if (/\p{Cc}/u.test(text)) throw new Rule('contains a control character');
+  return text;
+});
+
+const BYTES = {
+  hex: { rule: 'is not pairs of hexadecimal digits', pattern: /^(?:[0-9a-f]{2})*$/i },
+  base64: {
+    rule: 'is not base64; a text is { text: … }',
+    pattern: /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+  },
+} as const;
+/** Bytes as text; blanks count for nothing. */
+export const bytes = (encoding: keyof typeof BYTES) =>
+  scalar(BYTES[encoding].rule, (given): Uint8Array | undefined => {
+    const bare = given.replace(/\s/g, '');
+    return BYTES[encoding].pattern.test(bare) ? new Uint8Array(Buffer.from(bare, encoding)) : undefined;
+  });
+
+/** `204`, `200-299`: statuses of HTTP, both ends included. */
+export const statusRange = scalar('is not a status or a range of them, as in 204 or 200-299', (given) => {
+  const [, first, last = first] = /^(\d{3})(?:\s*-\s*(\d{3}))?$/.exec(given) ?? [];
+  return first === undefined ? undefined : { first: Number(first), last: Number(last) };
+});
 
 const ALGORITHMS = { 'maglev-v1': 'v1', 'maglev-v2': 'v2' } as const satisfies Record<string, RingAlgorithm>;
 export const ringAlgorithm = word(['maglev-v2', 'maglev-v1'], {
   v1: 'maglev-v1',
   v2: 'maglev-v2',
   maglev: 'maglev-v2',
+  ring_algorithm_maglev_v1: 'maglev-v1',
+  ring_algorithm_maglev_v2: 'maglev-v2',
 }).transform((name): RingAlgorithm => ALGORITHMS[name]);
 
 export const protocol = word(['tcp', 'udp'], { protocol_tcp: 'tcp', protocol_udp: 'udp' });
@@ -196,6 +251,25 @@ function readDuration(text: string): number | undefined {
 export const duration = scalar('is not a time of more than 0, as in 30s or 1500ms', (text) => {
   const ns = readDuration(text);
   return ns === 0 ? undefined : ns;
+});
+
+const MS_NS = 1e6;
+/** ms, at least 1 ns. */
+export const milliseconds = scalar('is not a time of more than 0, as in 5s or 500ms', (text) => {
+  const ns = readDuration(text);
+  return ns === undefined || ns === 0 ? undefined : ns / MS_NS;
+});
+/** ms, 0 too. */
+export const delay = scalar('is not a time, as in 0, 5s or 500ms', (text) => {
+  const ns = readDuration(text);
+  return ns === undefined ? undefined : ns / MS_NS;
+});
+
+const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i;
+/** A moment, ms since 1970. */
+export const moment = scalar('is not a time of day with its zone, as in 2026-11-21T14:30:00Z', (text) => {
+  const ms = TIME.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
 });
 
 /** Where the clock of a replay starts, ns; 'capture' is the time of the first packet. */

@@ -1,128 +1,145 @@
-import { formatIp, type IpAddress, sameIp, VIP_FLAGS, type VipFlagName } from '../../lb/index.js';
-import type { FileEntries } from './entries.js';
+import { formatIp, type IpAddress } from '../../lb/index.js';
+import { type DesiredState, vipName } from '../state/model.js';
+import { effectiveOptions, type Need, type NeededOption, optionConflicts } from '../state/options.js';
+import type { FileEntries, Placed } from './entries.js';
 import type { ConfigPath } from './faults.js';
-import { hasFlag } from './flags.js';
-import type { DecapDestinationConfig, NodeConfig, TableLimits } from './model.js';
+import type { DecapDestinationConfig, GivenOptions, NodeConfig } from './model.js';
 import type { Services } from './resolve.js';
 import type { ConfigSource } from './source.js';
 
-type Options = NodeConfig['options'];
-type OptionEntries = NonNullable<FileEntries['node']['options']>;
-/** Options that a file can ask for without naming them. */
-type NeededOption = Exclude<keyof OptionEntries, 'sendTooBig' | 'vlanTags' | 'dropSampleRate'>;
+/** Of a link with the usual MTU: Ethernet header and 1500 bytes. */
+const USUAL_FRAME_BYTES = 1514;
 
-const OPTION_OF_FLAG = {
-  QUIC_VIP: 'quicRouting',
-  UDP_STABLE_ROUTING: 'udpStableRouting',
-  UDP_FLOW_MIGRATION: 'udpFlowMigration',
-  SRC_ROUTING: 'sourceRouting',
-  GLOBAL_LRU: 'globalLru',
-  LOCAL_VIP: 'localDelivery',
-} as const satisfies Partial<Record<VipFlagName, NeededOption>>;
-
-/** Something of the file that has an effect only with an option. */
-interface Need {
-  readonly path: ConfigPath;
-  readonly what: string;
+/** A setting that has a place of its own in a file, and another one in the API's form. */
+function either<T>(
+  source: ConfigSource,
+  own: [T | undefined, ConfigPath],
+  api: [T | undefined, ConfigPath],
+): T | undefined {
+  const [value, path] = own;
+  const [other, otherPath] = api;
+  if (value !== undefined && other !== undefined) {
+    const rule = `means the same as what stands on ${source.lineOf(path)}: say it once`;
+    source.fail('CONFIG_CONFLICT', otherPath, source.valueOf(otherPath), rule);
+  }
+  return value ?? other;
 }
 
-/** First need of each option. */
-function needsOf(entries: FileEntries, { vips }: Services): Map<NeededOption, Need> {
-  const needs = new Map<NeededOption, Need>();
-  const need = (option: NeededOption, path: ConfigPath, what: string) => {
-    if (!needs.has(option)) needs.set(option, { path, what });
-  };
-  for (const { value, path } of vips) {
-    for (const [name, option] of Object.entries(OPTION_OF_FLAG)) {
-      if (hasFlag(value.flags, name as keyof typeof OPTION_OF_FLAG))
-        need(option, [...path, 'flags'], `the flag ${name}`);
-    }
-    if (value.key.prefixBits !== undefined)
-      need('prefixVips', [...path, 'address'], 'a VIP that is a prefix');
-  }
-  if (entries.sourceRoutes[0] !== undefined)
-    need('sourceRouting', entries.sourceRoutes[0].path, 'a source route');
-  if (entries.globalFlows[0] !== undefined) need('globalLru', entries.globalFlows[0].path, 'a global flow');
-  if ((entries.node.options?.dropSampleRate ?? 0) > 0) {
-    need('events', ['node', 'options', 'dropSampleRate'], 'dropSampleRate');
-  }
-  const hasIdReader = vips.some(
-    ({ value }) => (value.flags & (VIP_FLAGS.QUIC_VIP | VIP_FLAGS.UDP_STABLE_ROUTING)) !== 0,
+/** Options that the file gives. */
+export function givenOptions(source: ConfigSource, { node }: FileEntries): GivenOptions {
+  const { encapsulation, gue, decapsulation, limits = {}, options = {} } = node;
+  const optionPath = (key: string): ConfigPath => ['node', 'options', key];
+  const limit = <K extends 'maxFrameBytes' | 'newConnectionsPerSecond' | 'udpTimeout'>(key: K) =>
+    either(source, [limits[key], ['node', 'limits', key]], [options[key], optionPath(key)]);
+  const outer = either(
+    source,
+    [encapsulation, ['node', 'encapsulation']],
+    [options.encapsulation, optionPath('encapsulation')],
   );
-  // Server ids that nothing else reads are those of the TCP option.
-  if (
-    entries.serverIds[0] !== undefined &&
-    !hasIdReader &&
-    entries.node.options?.tcpServerIds === undefined
-  ) {
-    need('tcpServerIds', entries.serverIds[0].path, 'a server id');
-  }
-  return needs;
+  const tunnels = (own: 'ipip' | 'gue', api: 'ipipDecap' | 'gueDecap') =>
+    either(source, [decapsulation?.[own], ['node', 'decapsulation', own]], [options[api], optionPath(api)]);
+  return defined({
+    maxFrameBytes: limit('maxFrameBytes'),
+    newConnectionsPerSecond: limit('newConnectionsPerSecond'),
+    udpTimeoutNs: limit('udpTimeout'),
+    gue: outer === undefined ? undefined : outer === 'gue',
+    guePort: either(source, [gue?.port, ['node', 'gue', 'port']], [options.guePort, optionPath('guePort')]),
+    sendTooBig: options.sendTooBig,
+    vlanTags: options.vlanTags,
+    quicRouting: options.quicRouting,
+    tcpServerIds: options.tcpServerIds,
+    udpStableRouting: options.udpStableRouting,
+    udpFlowMigration: options.udpFlowMigration,
+    sourceRouting: options.sourceRouting,
+    prefixVips: options.prefixVips,
+    globalLru: options.globalLru,
+    ipipDecap: tunnels('ipip', 'ipipDecap'),
+    gueDecap: tunnels('gue', 'gueDecap'),
+    localDelivery: options.localDelivery,
+    eventsEnabled: options.events,
+    dropSampleRate: options.dropSampleRate,
+  });
 }
 
-/** Options, each on where something needs it. One that is off and needed is a fault that names both places. */
-export function resolveOptions(source: ConfigSource, entries: FileEntries, services: Services): Options {
-  const given: OptionEntries = entries.node.options ?? {};
-  const needs = needsOf(entries, services);
-  const isOn = (option: NeededOption): boolean => {
-    const need = needs.get(option);
-    if (given[option] === false && need !== undefined) {
-      const rule = `is off, and ${need.what} on ${source.lineOf(need.path)} needs it: leave it out, or take that out`;
-      source.fail('CONFIG_CONFLICT', ['node', 'options', option], false, rule);
-    }
-    return given[option] ?? need !== undefined;
-  };
-  const { encapsulation, gue, limits } = entries.node;
-  return {
-    maxFrameBytes: limits?.maxFrameBytes ?? 1514,
-    newConnectionsPerSecond: limits?.newConnectionsPerSecond ?? 125_000,
-    udpTimeoutNs: limits?.udpTimeout ?? 30e9,
-    gue: encapsulation === 'gue',
-    guePort: gue?.port ?? 6080,
-    sendTooBig: given.sendTooBig ?? true,
-    vlanTags: given.vlanTags ?? true,
-    quicRouting: isOn('quicRouting'),
-    tcpServerIds: isOn('tcpServerIds'),
-    udpStableRouting: isOn('udpStableRouting'),
-    udpFlowMigration: isOn('udpFlowMigration'),
-    sourceRouting: isOn('sourceRouting'),
-    prefixVips: isOn('prefixVips'),
-    globalLru: isOn('globalLru'),
-    localDelivery: isOn('localDelivery'),
-    eventsEnabled: isOn('events'),
-    dropSampleRate: given.dropSampleRate ?? 0,
-    ...resolveDecap(source, entries),
+/** An object without the keys whose value is undefined. */
+function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  // Only keys with a value are left.
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
   };
 }
 
-function resolveDecap(source: ConfigSource, { node }: FileEntries): Pick<Options, 'ipipDecap' | 'gueDecap'> {
-  const { ipip, gue, destinations = [] } = node.decapsulation ?? {};
-  const path = ['node', 'decapsulation'];
-  if (destinations.length > 0 && ipip === false && gue === false) {
-    const rule = 'are there, and both ipip and gue are off: nothing would be taken apart';
-    source.fail('CONFIG_CONFLICT', [...path, 'destinations'], undefined, rule);
+/** Names of options in a file, where they have no place of their own. */
+const OPTION_PLACES: Readonly<Partial<Record<NeededOption, ConfigPath>>> = {
+  eventsEnabled: ['node', 'options', 'events'],
+  ipipDecap: ['node', 'decapsulation', 'ipip'],
+  gueDecap: ['node', 'decapsulation', 'gue'],
+};
+
+/** Where what options are needed for stands. */
+export interface Places {
+  readonly vips: readonly Placed<{ readonly name: string }>[];
+  readonly serverIds: readonly Placed<unknown>[];
+  readonly sourceRoutes: readonly Placed<unknown>[];
+  readonly globalFlows: readonly Placed<unknown>[];
+  readonly decapDestinations: readonly Placed<unknown>[];
+}
+
+/**
+ * Options, each on where something needs it. One that is off and needed is a fault that names both places.
+ * @param state what the file declares, as far as it is sound; its lists are those of `places`
+ */
+export function resolveOptions(
+  source: ConfigSource,
+  places: Places,
+  state: DesiredState,
+): NodeConfig['options'] {
+  for (const { option, need } of optionConflicts(state)) {
+    const own = OPTION_PLACES[option] ?? ['node', 'options', option];
+    const path = source.has(own) ? own : ['node', 'options', option];
+    const line = source.lineOf(placeOf(places, need));
+    const rule = `is off, and ${need.what} (${line}) needs it: leave it out, or take that out`;
+    source.fail('CONFIG_CONFLICT', path, false, rule);
   }
-  const egress = destinations.findIndex((item) => 'egress' in item && item.egress === true);
-  if (egress >= 0 && gue === false) {
-    const rule = `is for GUE, which is off on ${source.lineOf([...path, 'gue'])}`;
-    source.fail('CONFIG_CONFLICT', [...path, 'destinations', egress, 'egress'], true, rule);
-  }
-  const isOn = destinations.length > 0;
-  return { ipipDecap: ipip ?? isOn, gueDecap: gue ?? isOn };
+  return { maxFrameBytes: USUAL_FRAME_BYTES, ...effectiveOptions(state) };
+}
+
+const LISTS = {
+  'source-route': 'sourceRoutes',
+  'global-flow': 'globalFlows',
+  'server-id': 'serverIds',
+  'decap-destination': 'decapDestinations',
+} as const;
+
+/** Where in the file a need stands. */
+function placeOf(places: Places, { by, at, field }: Need): ConfigPath {
+  if (by === 'drop-sample-rate') return ['node', 'options', 'dropSampleRate'];
+  const found =
+    by === 'vip'
+      ? places.vips.find(({ value }) => vipName(value.name) === at)
+      : places[LISTS[by]][Number(at)];
+  const path = found?.path ?? [];
+  return field === undefined ? path : [...path, field];
 }
 
 /** Addresses whose tunnel packets are taken apart. */
-export function resolveDestinations(source: ConfigSource, { node }: FileEntries): DecapDestinationConfig[] {
-  const seen: IpAddress[] = [];
-  return (node.decapsulation?.destinations ?? []).map((item, i) => {
-    const given: { readonly address: IpAddress; readonly egress?: boolean | undefined } =
-      'address' in item ? item : { address: item };
-    if (seen.some((other) => sameIp(other, given.address))) {
-      const path = ['node', 'decapsulation', 'destinations', i];
-      source.fail('CONFIG_DUPLICATE', path, formatIp(given.address), 'is there already');
-    }
-    seen.push(given.address);
-    return { address: given.address, egress: given.egress ?? false };
+export function resolveDestinations(
+  source: ConfigSource,
+  { node }: FileEntries,
+): Placed<DecapDestinationConfig>[] {
+  const [own, api] = [
+    ['node', 'decapsulation', 'destinations'],
+    ['node', 'decapDestinations'],
+  ];
+  const given = either(source, [node.decapsulation?.destinations, own], [node.decapDestinations, api]) ?? [];
+  const path = source.has(own) ? own : api;
+  const seen = new Map<string, ConfigPath>();
+  return given.flatMap((item, i) => {
+    if (item === undefined) return [];
+    const { address, egress = false } = 'family' in item ? { address: item } : item;
+    if (address === undefined) return [];
+    source.once(seen, formatIp(address), [...path, i], formatIp(address));
+    return [{ value: { address, egress }, path: [...path, i] }];
   });
 }
 
@@ -131,6 +148,7 @@ export function resolveOwnAddresses(
   source: ConfigSource,
   { node }: FileEntries,
   services: Services,
+  isGue: boolean,
 ): IpAddress[] {
   const { source4, source6 } = node.gue ?? {};
   const path = ['node', 'gue'];
@@ -140,50 +158,26 @@ export function resolveOwnAddresses(
   if (source6?.family === 4) {
     source.fail('CONFIG_VALUE', [...path, 'source6'], formatIp(source6), 'is IPv4: that is source4');
   }
-  for (const [family, key, own] of [
-    [4, 'source4', source4],
-    [6, 'source6', source6],
+  const own = [source4, source6].filter((address) => address !== undefined);
+  for (const [i, address] of (node.ownAddresses ?? []).entries()) {
+    if (address === undefined) continue;
+    const other = own.find(({ family }) => family === address.family);
+    if (other === undefined) own.push(address);
+    else {
+      const rule = `is a second IPv${address.family} address of this node, beside ${formatIp(other)}`;
+      source.fail('CONFIG_CONFLICT', ['node', 'ownAddresses', i], formatIp(address), rule);
+    }
+  }
+  for (const [family, key] of [
+    [4, 'source4'],
+    [6, 'source6'],
   ] as const) {
-    if (node.encapsulation !== 'gue' || own !== undefined) continue;
+    const isGiven = source.has([...path, key]) || own.some((address) => address.family === family);
+    if (!isGue || isGiven) continue;
     const backend = services.backends.find(({ value }) => value.address.family === family);
     if (backend === undefined) continue;
     const rule = `is required: encapsulation is gue, and the backend ${formatIp(backend.value.address)} on ${source.lineOf(backend.path)} is IPv${family}`;
     source.fail('CONFIG_MISSING', [...path, key], undefined, rule);
   }
-  return [source4, source6].filter((address) => address !== undefined);
-}
-
-const ROOM = 65_536;
-const SMALL_ROOM = 512;
-
-/** Sizes of tables: room for what is there, and what the file says or the defaults. */
-export function resolveLimits(source: ConfigSource, entries: FileEntries, { vips }: Services): TableLimits {
-  const given = entries.node.limits ?? {};
-  const routes = [4, 6].map(
-    (family) => entries.sourceRoutes.filter(({ value }) => value.prefix.address.family === family).length,
-  );
-  const counts = {
-    globalFlows: entries.globalFlows.length,
-    serverIds: entries.serverIds.length,
-    sourceRoutes: Math.max(...routes),
-    prefixVips: vips.filter(({ value }) => value.key.prefixBits !== undefined).length,
-    decapsulationDestinations: entries.node.decapsulation?.destinations?.length ?? 0,
-  };
-  const sizeOf = (key: keyof typeof counts, room: number): number => {
-    const [limit, count] = [given[key], counts[key]];
-    if (limit !== undefined && count > limit) {
-      const rule = `is less than the ${count} that are in the file`;
-      source.fail('CONFIG_LIMIT', ['node', 'limits', key], limit, rule);
-    }
-    return limit ?? Math.max(room, count);
-  };
-  return {
-    connections: given.connections ?? ROOM,
-    fallbackConnections: given.fallbackConnections ?? 1000,
-    globalFlows: sizeOf('globalFlows', ROOM),
-    serverIds: sizeOf('serverIds', ROOM),
-    sourceRoutes: sizeOf('sourceRoutes', ROOM),
-    prefixVips: sizeOf('prefixVips', SMALL_ROOM),
-    decapsulationDestinations: sizeOf('decapsulationDestinations', SMALL_ROOM),
-  };
+  return own;
 }

@@ -28,6 +28,9 @@ interface Position {
   readonly column: number;
 }
 
+/** Takes note of what is wrong with a file. */
+export type FaultNotes = Pick<ConfigSource, 'fail' | 'spell'>;
+
 /** A YAML file as plain data, and where in the text each part of it stands. */
 export class ConfigSource {
   readonly fileName: string;
@@ -36,6 +39,8 @@ export class ConfigSource {
   readonly #document: Document;
   readonly #lines = new LineCounter();
   readonly #faults: ConfigFault[] = [];
+  /** Keys as they are written, by the path that is spoken of (JSON). */
+  readonly #spellings = new Map<string, string>();
 
   /** @throws ConfigError CONFIG_SYNTAX for text that is not YAML */
   constructor(text: string, fileName: string) {
@@ -55,10 +60,52 @@ export class ConfigSource {
     return this.#faults.length === 0;
   }
 
+  /** The last key of a path is written otherwise in the file. */
+  spell(path: ConfigPath, written: string): void {
+    this.#spellings.set(JSON.stringify(path), written);
+  }
+
+  /** Whether there is anything at a path, sound or not. */
+  has(path: ConfigPath): boolean {
+    return this.valueOf(path) !== undefined;
+  }
+
+  /** What stands at a path, as it was read; undefined for nothing. */
+  valueOf(path: ConfigPath): unknown {
+    let value = this.data;
+    for (const part of this.#written(path)) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+      value = (value as Readonly<Record<string | number, unknown>>)[part];
+    }
+    return value;
+  }
+
+  /** Whether the map at a path has a name of the API's form, with its collection. */
+  isNamed(path: ConfigPath, collection: string): boolean {
+    const name = this.valueOf([...path, 'name']);
+    return typeof name === 'string' && name.startsWith(collection);
+  }
+
+  /** Note a second one of what is to be there once. @param seen where each stands */
+  once(seen: Map<string, ConfigPath>, key: string, path: ConfigPath, value: unknown): void {
+    const other = seen.get(key);
+    if (other === undefined) seen.set(key, path);
+    else this.fail('CONFIG_DUPLICATE', path, value, `is there already, on ${this.lineOf(other)}`);
+  }
+
   /** Note that the value at a path breaks a rule. */
   fail(code: ConfigFaultCode, path: ConfigPath, value: unknown, rule: string): void {
-    const at = code === 'CONFIG_UNKNOWN_KEY' ? this.#keyAt(path) : this.#valueAt(path);
-    this.#faults.push({ code, ...at, path: formatPath(path), value: formatValue(value), rule });
+    const written = this.#written(path);
+    const at = code === 'CONFIG_UNKNOWN_KEY' ? this.#keyAt(written) : this.#valueAt(written);
+    this.#faults.push({ code, ...at, path: formatPath(written), value: formatValue(value), rule });
+  }
+
+  /** Takes note of faults within a part of the file that has one place alone. */
+  at(place: ConfigPath): FaultNotes {
+    return {
+      fail: (code, _, value, rule) => this.fail(code, place, value, rule),
+      spell: () => {},
+    };
   }
 
   /** @throws ConfigError when anything was wrong */
@@ -70,7 +117,12 @@ export class ConfigSource {
 
   /** `line 12` of what stands at a path, for messages that name a second place. */
   lineOf(path: ConfigPath): string {
-    return `line ${this.#valueAt(path).line}`;
+    return `line ${this.#valueAt(this.#written(path)).line}`;
+  }
+
+  #written(path: ConfigPath): ConfigPath {
+    if (this.#spellings.size === 0) return path;
+    return path.map((part, i) => this.#spellings.get(JSON.stringify(path.slice(0, i + 1))) ?? part);
   }
 
   #parse(text: string): Document {

@@ -157,9 +157,9 @@ describe('observation', () => {
     const get = (resources: string[]) =>
       ask<StatsSample__Output>((o, done) => bed.stats.GetStats({ resources }, o, done));
     const all = await get([]);
-    expect(all.vips).toEqual([{ vip: 'vips/web', packets: '0', bytes: '0', drops: {} }]);
+    expect(all.vips).toEqual([{ vip: 'vips/web', packets: '0', bytes: '0', newConnections: '0', drops: {} }]);
     expect(all.backends).toEqual([
-      { backend: 'pools/web/backends/a', packets: '0', bytes: '0', trackedFlows: '0' },
+      { backend: 'pools/web/backends/a', packets: '0', bytes: '0', newConnections: '0', trackedFlows: '0' },
     ]);
     expect(all.connections).toMatchObject({ packets: '0', tableMisses: '0' });
     expect((await get(['vips/web'])).backends).toEqual([]);
@@ -186,10 +186,10 @@ describe('observation', () => {
 });
 
 describe('limits', () => {
-  it('a request over 1 MiB is refused', async () => {
+  it('a request over 16 MiB is refused', async () => {
     const error = await refusal(
       ask((o, done) =>
-        bed.pools.CreatePool({ poolId: 'x', pool: { displayName: 'x'.repeat(2 ** 20 + 1) } }, o, done),
+        bed.pools.CreatePool({ poolId: 'x', pool: { displayName: 'x'.repeat(2 ** 24 + 1) } }, o, done),
       ),
     );
     expect(error.code).toBe(status.RESOURCE_EXHAUSTED);

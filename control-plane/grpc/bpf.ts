@@ -1,13 +1,14 @@
 import { type BpfInspector, CodedError, type SetCondition, VerifyError } from '../../lb/index.js';
 import { fieldError } from '../state/faults.js';
 import type { ApiContext } from './context.js';
-import { timestampOf } from './convert.js';
+import { timestampOf } from './convert-values.js';
 import { ApiError } from './errors.js';
 import type { BpfData__Output } from './generated/waggle/v1/BpfData.js';
 import type { BpfMapEntry } from './generated/waggle/v1/BpfMapEntry.js';
 import type { BpfProgram } from './generated/waggle/v1/BpfProgram.js';
 import type { BpfServiceHandlers } from './generated/waggle/v1/BpfService.js';
 import type { SetBpfMapEntryRequest__Output } from './generated/waggle/v1/SetBpfMapEntryRequest.js';
+import { decodeToken, encodeToken } from './page.js';
 import { type Surroundings, unary } from './unary.js';
 
 const PREFIX = 'maps/';
@@ -99,7 +100,9 @@ export function bpfHandlers({ datapath, log }: ApiContext, around: Surroundings)
       const name = mapName(map);
       if (pageSize < 0) throw fieldError('page_size', `${pageSize} is negative`);
       const limit = Math.min(pageSize === 0 ? DEFAULT_ENTRIES : pageSize, MAX_ENTRIES);
-      const after = pageToken === '' ? undefined : Uint8Array.from(Buffer.from(pageToken, 'base64url'));
+      const scope = `maps/${map}/entries`;
+      const before = pageToken === '' ? undefined : decodeToken(scope, pageToken);
+      const after = before === undefined ? undefined : Uint8Array.from(Buffer.from(before, 'base64url'));
       const keys = inspector.keys(name, after, limit);
       const last = keys.at(-1);
       return {
@@ -109,7 +112,9 @@ export function bpfHandlers({ datapath, log }: ApiContext, around: Surroundings)
           return value === undefined ? [] : [entry(name, key, value)];
         }),
         nextPageToken:
-          last !== undefined && keys.length === limit ? Buffer.from(last).toString('base64url') : '',
+          last !== undefined && keys.length === limit
+            ? encodeToken(scope, Buffer.from(last).toString('base64url'))
+            : '',
       };
     }),
 

@@ -2,11 +2,12 @@ import protobuf from 'protobufjs';
 
 const root = new protobuf.Root();
 
-// google/protobuf/any.proto, google/rpc/status.proto and the parts of google/rpc/error_details.proto in use.
+// google/protobuf/{any,duration}.proto, google/rpc/status.proto and the parts of google/rpc/error_details.proto in use.
 protobuf.parse(
   `syntax = "proto3";
   package google.protobuf;
-  message Any { string type_url = 1; bytes value = 2; }`,
+  message Any { string type_url = 1; bytes value = 2; }
+  message Duration { int64 seconds = 1; int32 nanos = 2; }`,
   root,
 );
 protobuf.parse(
@@ -26,7 +27,9 @@ protobuf.parse(
   message QuotaFailure {
     message Violation { string subject = 1; string description = 2; }
     repeated Violation violations = 1;
-  }`,
+  }
+  message RetryInfo { google.protobuf.Duration retry_delay = 1; }
+  message RequestInfo { string request_id = 1; string serving_data = 2; }`,
   root,
 );
 
@@ -54,19 +57,31 @@ export type Detail =
   | {
       readonly type: 'QuotaFailure';
       readonly violations: readonly { readonly subject: string; readonly description: string }[];
-    };
+    }
+  | {
+      readonly type: 'RetryInfo';
+      readonly retryDelay: { readonly seconds: number; readonly nanos: number };
+    }
+  | { readonly type: 'RequestInfo'; readonly requestId: string };
+
+/** When to try again. */
+export function retryInfo(afterMs: number): Detail {
+  const seconds = Math.floor(afterMs / 1000);
+  return { type: 'RetryInfo', retryDelay: { seconds, nanos: Math.round((afterMs - seconds * 1000) * 1e6) } };
+}
 
 /** Key of the trailer that carries a google.rpc.Status. */
 export const STATUS_DETAILS_KEY = 'grpc-status-details-bin';
 const TYPE_URL = 'type.googleapis.com/google.rpc.';
 
-/** Encode a google.rpc.Status with one detail. */
-export function encodeStatus(code: number, message: string, detail: Detail): Buffer {
-  const { type, ...fields } = detail;
-  const Type = root.lookupType(`google.rpc.${type}`);
-  const value = Type.encode(Type.fromObject(fields)).finish();
+/** Encode a google.rpc.Status. */
+export function encodeStatus(code: number, message: string, details: readonly Detail[]): Buffer {
+  const encoded = details.map(({ type, ...fields }) => {
+    const Type = root.lookupType(`google.rpc.${type}`);
+    return { typeUrl: `${TYPE_URL}${type}`, value: Type.encode(Type.fromObject(fields)).finish() };
+  });
   const Status = root.lookupType('google.rpc.Status');
-  const status = Status.fromObject({ code, message, details: [{ typeUrl: `${TYPE_URL}${type}`, value }] });
+  const status = Status.fromObject({ code, message, details: encoded });
   return Buffer.from(Status.encode(status).finish());
 }
 

@@ -9,12 +9,13 @@ import {
 } from '../../lb/index.js';
 import { fieldError } from '../state/faults.js';
 import type { ApiContext } from './context.js';
-import { protocolOf } from './convert.js';
+import { protocolOf } from './convert-values.js';
 import { ApiError } from './errors.js';
 import type { DiagnosticsServiceHandlers } from './generated/waggle/v1/DiagnosticsService.js';
 import type { FiveTuple__Output } from './generated/waggle/v1/FiveTuple.js';
 import type { SimulateFlowRequest__Output } from './generated/waggle/v1/SimulateFlowRequest.js';
 import type { SimulateFlowResponse } from './generated/waggle/v1/SimulateFlowResponse.js';
+import type { HandlersWithout } from './handlers.js';
 import { type Surroundings, unary } from './unary.js';
 
 /** Frames that can be asked about, bytes. */
@@ -69,7 +70,7 @@ function verdictOf({ verdict, reason }: Simulation): NonNullable<SimulateFlowRes
 export function diagnosticsHandlers(
   { datapath, reconciler }: ApiContext,
   around: Surroundings,
-): DiagnosticsServiceHandlers {
+): HandlersWithout<DiagnosticsServiceHandlers, 'GetTable'> {
   const simulate = (frame: Uint8Array): Simulation => {
     try {
       return datapath.simulate(frame);

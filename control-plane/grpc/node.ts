@@ -1,21 +1,26 @@
 import type { DatapathMode, WorkerStatus } from '../../lb/index.js';
+import { fieldError } from '../state/faults.js';
+import { NODE_NAME } from '../state/model.js';
 import type { ApiContext } from './context.js';
-import { timestampOf } from './convert.js';
+import { nodeConfigToProto, nodeUpdate } from './convert-node.js';
+import { timestampOf } from './convert-values.js';
 import { ApiError } from './errors.js';
 import type { Node } from './generated/waggle/v1/Node.js';
 import type { NodeServiceHandlers } from './generated/waggle/v1/NodeService.js';
 import type { Worker } from './generated/waggle/v1/Worker.js';
+import type { HandlersWithout } from './handlers.js';
 import { type Surroundings, unary } from './unary.js';
 
-const SELF = 'nodes/self';
-
-function checkNode(name: string): void {
-  if (name === SELF) return;
-  throw new ApiError({ code: 'API_NODE', name }, `"${name}" does not exist: the only node is ${SELF}`);
+/** @throws ApiError API_NODE for another node than this */
+export function checkNode(name: string): void {
+  if (name === NODE_NAME) return;
+  throw new ApiError({ code: 'API_NODE', name }, `"${name}" does not exist: the only node is ${NODE_NAME}`);
 }
 
 const MODES: Readonly<Record<DatapathMode, NonNullable<Node['dataplaneMode']>>> = {
   af_packet: 'DATAPLANE_MODE_AF_PACKET',
+  af_xdp_copy: 'DATAPLANE_MODE_AF_XDP_COPY',
+  af_xdp_zerocopy: 'DATAPLANE_MODE_AF_XDP_ZEROCOPY',
   xdp_native: 'DATAPLANE_MODE_XDP_NATIVE',
   xdp_generic: 'DATAPLANE_MODE_XDP_GENERIC',
 };
@@ -27,7 +32,8 @@ const WORKER_STATES: Readonly<Record<WorkerStatus['state'], NonNullable<Worker['
   stopped: 'STATE_STOPPED',
 };
 
-function workerToProto({ index, state, restarts, lastFault, counters }: WorkerStatus): Worker {
+/** A worker as the API shows it. */
+export function workerToProto({ index, state, restarts, lastFault, counters }: WorkerStatus): Worker {
   return {
     worker: index,
     state: WORKER_STATES[state],
@@ -38,14 +44,17 @@ function workerToProto({ index, state, restarts, lastFault, counters }: WorkerSt
 }
 
 /** waggle.v1.NodeService. */
-export function nodeHandlers(context: ApiContext, around: Surroundings): NodeServiceHandlers {
+export function nodeHandlers(
+  context: ApiContext,
+  around: Surroundings,
+): HandlersWithout<NodeServiceHandlers, 'GetLogLevel' | 'SetLogLevel'> {
   const { datapath, reconciler } = context;
   return {
     GetNode: unary(around, 'GetNode', ({ name }) => {
       checkNode(name);
       const workers = datapath.workers();
       return {
-        name: SELF,
+        name: NODE_NAME,
         version: context.version,
         dataplaneMode: MODES[datapath.mode],
         activeRevision: String(reconciler.activeRevision),
@@ -60,7 +69,7 @@ export function nodeHandlers(context: ApiContext, around: Surroundings): NodeSer
     RestartWorker: unary(around, 'RestartWorker', async ({ name, worker }) => {
       checkNode(name);
       const { mode } = datapath;
-      if (mode !== 'af_packet') {
+      if (mode === 'xdp_native' || mode === 'xdp_generic') {
         const message = 'the kernel runs the program: there is no worker to restart';
         throw new ApiError({ code: 'API_MODE', mode }, message);
       }
@@ -77,5 +86,23 @@ export function nodeHandlers(context: ApiContext, around: Surroundings): NodeSer
       const after = find();
       return after ? workerToProto(after) : {};
     }),
+
+    GetNodeConfig: unary(around, 'GetNodeConfig', ({ name }) => {
+      checkNode(name);
+      return nodeConfigToProto(reconciler.store.state.node);
+    }),
+
+    UpdateNodeConfig: unary(
+      around,
+      'UpdateNodeConfig',
+      async ({ config, updateMask, validateOnly }, _, caller) => {
+        if (!config) throw fieldError('config', 'is required');
+        if (config.name !== '') checkNode(config.name);
+        const fields = nodeUpdate(config, updateMask, reconciler.store.state.node);
+        const change = { kind: 'update-node', etag: config.etag, fields } as const;
+        const state = await reconciler.change(change, caller.changing(validateOnly));
+        return nodeConfigToProto(state.node);
+      },
+    ),
   };
 }

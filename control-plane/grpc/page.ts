@@ -11,10 +11,11 @@ export interface Page<T> {
 }
 
 /** A token is the name after which the next page begins: pages stay right when resources come and go. */
-const encodeToken = (scope: string, name: string) =>
+export const encodeToken = (scope: string, name: string) =>
   Buffer.from(JSON.stringify([scope, name])).toString('base64url');
 
-function decodeToken(scope: string, token: string): string {
+/** @throws StateError STATE_FIELDS for a token of another list */
+export function decodeToken(scope: string, token: string): string {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(token, 'base64url').toString());
@@ -27,6 +28,12 @@ function decodeToken(scope: string, token: string): string {
   throw fieldError('page_token', `"${token}" was not given by this list: begin without one`);
 }
 
+/** Items of a page. @throws StateError STATE_FIELDS */
+export function pageSize(asked: number): number {
+  if (asked < 0) throw fieldError('page_size', `${asked} is negative`);
+  return Math.min(asked === 0 ? DEFAULT_PAGE_SIZE : asked, MAX_PAGE_SIZE);
+}
+
 /**
  * Cut a page out of resources, in the order of their names.
  * @param scope what is listed: a token of another list is refused
@@ -37,8 +44,7 @@ export function pageOf<T extends { readonly name: string }>(
   resources: Iterable<T>,
   { scope, size, token }: { readonly scope: string; readonly size: number; readonly token: string },
 ): Page<T> {
-  if (size < 0) throw fieldError('page_size', `${size} is negative`);
-  const count = Math.min(size === 0 ? DEFAULT_PAGE_SIZE : size, MAX_PAGE_SIZE);
+  const count = pageSize(size);
   const after = token === '' ? '' : decodeToken(scope, token);
   const rest = [...resources]
     .filter(({ name }) => name > after)

@@ -11,13 +11,20 @@ export interface Api {
 }
 
 /** The protos lie beside control-plane/, in the sources and in dist/. */
-const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
+export const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
 const FILES = ['waggle/v1/control.proto', 'waggle/v1/observe.proto', 'waggle/v1/bpf.proto'];
 const INCLUDE_DIRS = [PROTO_FOLDER];
 
-/** Read the protos. Values are as the generated types have them: 64-bit numbers and enums as strings. */
+let loaded: Api | undefined;
+
+/** The protos, read once. Values are as the generated types have them: 64-bit numbers and enums as strings. */
 export function loadApi(): Api {
+  loaded ??= readApi();
+  return loaded;
+}
+
+function readApi(): Api {
   // The library would print lines of its own to standard error; what it says there, it also throws.
   setLogVerbosity(logVerbosity.NONE);
   const definition = loadSync(FILES, {

@@ -1,93 +1,68 @@
-import type { PacketStats } from '../../lb/index.js';
-import { fieldError } from '../state/faults.js';
-import { type Backend, NAME_FORMS, type Vip } from '../state/model.js';
-import { find } from '../state/validate.js';
+import { performance } from 'node:perf_hooks';
+import { Wake } from '../watch/wake.js';
+import type { Surroundings } from './conduct.js';
 import type { ApiContext } from './context.js';
-import { timestampOf } from './convert.js';
-import type { BackendStats } from './generated/waggle/v1/BackendStats.js';
+import { timestampOf } from './convert-values.js';
+import type { StatsSample } from './generated/waggle/v1/StatsSample.js';
 import type { StatsServiceHandlers } from './generated/waggle/v1/StatsService.js';
-import type { VipStats } from './generated/waggle/v1/VipStats.js';
-import { type Surroundings, unary } from './unary.js';
+import { askedFor, between, type Sample, sampleToProto, takeSample } from './stats-sample.js';
+import { type ResponseStream, serverStream } from './stream.js';
+import { unary } from './unary.js';
+import { type DurationRule, durationMs } from './watch-request.js';
 
-/** Reasons that have packets, with their number. */
-function dropCounts(drops: Readonly<Record<string, PacketStats>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(drops)
-      .filter(([, { packets }]) => packets > 0n)
-      .map(([reason, { packets }]) => [reason, String(packets)]),
-  );
-}
+const INTERVAL: DurationRule = { minMs: 100, maxMs: 3_600_000, absentMs: 1_000, says: '100 ms to 1 h' };
 
-/** waggle.v1.StatsService. */
-export function statsHandlers(context: ApiContext, around: Surroundings): StatsServiceHandlers {
-  const { reconciler } = context;
-  const { tables } = context.datapath;
-
-  const statsOfVip = ({ name }: Vip): VipStats => {
-    const number = reconciler.vipNumber(name);
-    if (number === undefined) return { vip: name };
-    const { packets, bytes } = tables.vipStats(number);
-    return {
-      vip: name,
-      packets: String(packets),
-      bytes: String(bytes),
-      drops: dropCounts(tables.dropStats(number)),
-    };
-  };
-  const statsOfBackend = (backend: Backend): BackendStats => {
-    const index = reconciler.realIndex(backend);
-    if (index === undefined) return { backend: backend.name };
-    const { packets, bytes } = tables.realStats(index);
-    const flows = reconciler.flows.recent().get(index) ?? 0;
-    return {
-      backend: backend.name,
-      packets: String(packets),
-      bytes: String(bytes),
-      trackedFlows: String(flows),
-    };
-  };
-
-  /** The VIPs and backends that a request names; all of them where it names none. */
-  const chosen = (resources: readonly string[]) => {
-    const { state } = reconciler.store;
-    if (resources.length === 0)
-      return { vips: [...state.vips.values()], backends: [...state.backends.values()] };
-    const wrong = resources.find(
-      (name) => !NAME_FORMS.vip.pattern.test(name) && !NAME_FORMS.backend.pattern.test(name),
-    );
-    if (wrong !== undefined) {
-      throw fieldError(
-        'resources',
-        `"${wrong}" is neither of the form ${NAME_FORMS.vip.form} nor ${NAME_FORMS.backend.form}`,
-      );
-    }
-    const [vips, backends] = [NAME_FORMS.vip, NAME_FORMS.backend].map(({ pattern }) =>
-      resources.filter((name) => pattern.test(name)),
-    );
-    return {
-      vips: (vips ?? []).map((name) => find(state.vips, 'vip', name)),
-      backends: (backends ?? []).map((name) => find(state.backends, 'backend', name)),
-    };
-  };
-
+/** GetStats and WatchStats of waggle.v1.StatsService. */
+export function statsHandlers(
+  context: ApiContext,
+  around: Surroundings,
+): Pick<StatsServiceHandlers, 'GetStats' | 'WatchStats'> {
+  const { store } = context.reconciler;
   return {
-    GetStats: unary(around, 'GetStats', ({ resources }) => {
-      const { vips, backends } = chosen(resources);
-      const { lru, lru_miss } = tables.counters();
-      const flows = [...reconciler.flows.recent().values()].reduce((sum, count) => sum + count, 0);
-      return {
-        time: timestampOf(Date.now()),
-        vips: vips.map(statsOfVip),
-        backends: backends.map(statsOfBackend),
-        connections: {
-          packets: String(lru.v1),
-          tableMisses: String(lru.v2),
-          tcpSynMisses: String(lru_miss.v1),
-          tcpOtherMisses: String(lru_miss.v2),
-          trackedFlows: String(flows),
-        },
-        drops: dropCounts(tables.dropStats('none')),
-      };
+    GetStats: unary(around, 'GetStats', async ({ resources }) =>
+      sampleToProto(await takeSample(context, askedFor(resources, store.state), Date.now)),
+    ),
+
+    WatchStats: serverStream(around, 'WatchStats', async ({ resources, interval, deltas }, stream) => {
+      const everyMs = durationMs('interval', interval, INTERVAL);
+      const asked = askedFor(resources, store.state);
+      const timing = { everyMs, deltas, nowMs: () => performance.now() };
+      await tellSamples(() => takeSample(context, asked, Date.now), timing, stream);
     }),
   };
+}
+
+/** How samples are taken. */
+export interface SampleTiming {
+  readonly everyMs: number;
+  /** What was added since the sample before, in the place of totals. */
+  readonly deltas: boolean;
+  /** A monotonic clock, ms. */
+  readonly nowMs: () => number;
+}
+
+/** Send samples until the client goes. One that reads slowly is sent the next when it can take it, and told how many it missed. */
+export async function tellSamples(
+  take: () => Promise<Sample>,
+  { everyMs, deltas, nowMs }: SampleTiming,
+  { write, signal }: Pick<ResponseStream<StatsSample>, 'write' | 'signal'>,
+): Promise<void> {
+  const alarm = new Wake();
+  let before: Sample | undefined;
+  let missed = 0;
+  // At whole intervals from the start: what a sample takes does not add up.
+  let dueMs = nowMs();
+  while (!signal.aborted) {
+    const sample = await take();
+    const period = before && sample.timeMs - before.timeMs;
+    const missedSamples = String(missed);
+    if (!deltas) await write({ ...sampleToProto(sample, period), missedSamples });
+    else if (before === undefined) await write({ time: timestampOf(sample.timeMs) });
+    else await write({ ...sampleToProto(between(before, sample), period), missedSamples });
+    before = sample;
+    // The write waited for the client: samples that were due meanwhile are not made up for.
+    missed = Math.max(0, Math.floor((nowMs() - dueMs) / everyMs));
+    dueMs += (missed + 1) * everyMs;
+    await alarm.wait(dueMs - nowMs(), signal);
+  }
 }

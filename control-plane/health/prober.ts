@@ -14,7 +14,7 @@ export interface ProbesOptions {
   /** What signs the targets' certificates, PEM; absent: the authorities that Node trusts. */
   readonly ca?: string;
   /** The way of checks whose path is the tunnel; absent: they fail as this host's fault. */
-  readonly tunnel?: Tunnel;
+  readonly tunnel?: Pick<Tunnel, 'dial'>;
 }
 
 type Way = { readonly target: Target; readonly dial: Dial } | { readonly missing: string };
@@ -64,7 +64,10 @@ export class Probes {
     if (tunnel === undefined) return { missing: 'there is no tunnel for checks here' };
     const { address, vip } = target;
     if (vip === undefined) return { missing: 'the backend serves no VIP that a check could address' };
-    return { target: { ...target, address: vip }, dial: tunnel.dial(address, vip) };
+    return {
+      target: { ...target, address: vip },
+      dial: (host, port) => tunnel.dial(address, vip)(host, port),
+    };
   }
 
   /** Close the sockets that probes share. Idempotent; a later probe opens them again. */

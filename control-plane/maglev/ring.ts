@@ -24,75 +24,99 @@ export type RingFault =
 /** Backends that no ring can be made of. */
 export class RingError extends CodedError<RingFault> {}
 
-/** A backend while the ring is filled. */
-interface Endpoint {
-  readonly index: number;
-  readonly weight: number;
+/** Where a backend stands among others, and its permutation: of its address alone. */
+interface Seat {
+  /** Its address hash, in two words so that seats are compared without a bigint. */
+  readonly high: number;
+  readonly low: number;
+  readonly offset: number;
   readonly skip: number;
+}
+
+/** Seats by the bytes of addresses, which nobody writes to: rings are built of the same backends again and again. */
+const SEATS = new WeakMap<Uint8Array, Seat>();
+
+function seatOf(address: Uint8Array): Seat {
+  const known = SEATS.get(address);
+  if (known !== undefined) return known;
+  const hash = hashAddress(address);
+  const { offset, skip } = permutationOf(hash);
+  const seat = { high: Number(hash >> 32n), low: Number(hash & 0xffff_ffffn), offset, skip };
+  SEATS.set(address, seat);
+  return seat;
+}
+
+/** Backends while the ring is filled, in the order of their turns: column by column, for the loops' sake. */
+interface Endpoints {
+  readonly index: Uint32Array;
+  readonly weight: Uint32Array;
+  readonly skip: Int32Array;
   /** offset + n · skip, modulo 2^32, as a signed word: the wrap is part of the result. */
-  position: number;
-  /** v2: weight that has gathered since the last turn. */
-  credit: number;
+  readonly position: Int32Array;
 }
 
 /**
  * Fill a lookup table (Maglev, NSDI '16, §3.4): backends in the order of their address hashes take their most
  * preferred free slot, in turns, until none is free. The order of the input has no effect.
+ * @param reals their addresses are not written to any more: what follows of one is remembered
  * @returns RING_SIZE backend indices; all 0 when no backend has a weight
  * @throws RingError
  */
 export function buildRing(reals: readonly RingReal[], algorithm: RingAlgorithm = 'v2'): Uint32Array {
   const ring = new Uint32Array(RING_SIZE);
-  const endpoints = sortedEndpoints(reals);
-  if (endpoints.length === 0) return ring;
-  if (endpoints.length === 1) return ring.fill(endpoints[0]!.index);
+  const sorted = sortedReals(reals);
+  if (sorted.length === 0) return ring;
+  if (sorted.length === 1) return ring.fill(sorted[0]!.index);
+  const endpoints = {
+    index: Uint32Array.from(sorted, ({ index }) => index),
+    weight: Uint32Array.from(sorted, ({ weight }) => weight),
+    skip: Int32Array.from(sorted, ({ seat }) => seat.skip),
+    position: Int32Array.from(sorted, ({ seat }) => seat.offset),
+  };
   if (algorithm === 'v1') fillV1(ring, endpoints);
   else fillV2(ring, endpoints);
   return ring;
 }
 
-function checkReals(reals: readonly RingReal[]): void {
-  const seen = new Map<string, number>();
-  for (const { index, address, weight } of reals) {
-    if (!Number.isInteger(index) || index < 1 || index > 0xffffffff) {
-      throw new RingError(
-        { code: 'RING_INDEX', index },
-        `backend index ${index} is not a whole number from 1`,
-      );
-    }
-    if (!Number.isInteger(weight) || weight < 0 || weight > 0xffffffff) {
-      throw new RingError(
-        { code: 'RING_WEIGHT', index, weight },
-        `backend ${index}: weight ${weight} is not a whole number from 0`,
-      );
-    }
-    if (address.length !== 4 && address.length !== 16) {
-      throw new RingError(
-        { code: 'RING_ADDRESS', index, bytes: address.length },
-        `backend ${index}: an address has 4 or 16 bytes, not ${address.length}`,
-      );
-    }
-    const other = seen.get(address.join());
-    if (other !== undefined) {
-      throw new RingError(
-        { code: 'RING_DUPLICATE', index, other },
-        `backends ${other} and ${index} have one address`,
-      );
-    }
-    seen.set(address.join(), index);
+function checkReal({ index, address, weight }: RingReal): void {
+  if (!Number.isInteger(index) || index < 1 || index > 0xffffffff) {
+    throw new RingError({ code: 'RING_INDEX', index }, `backend index ${index} is not a whole number from 1`);
+  }
+  if (!Number.isInteger(weight) || weight < 0 || weight > 0xffffffff) {
+    throw new RingError(
+      { code: 'RING_WEIGHT', index, weight },
+      `backend ${index}: weight ${weight} is not a whole number from 0`,
+    );
+  }
+  if (address.length !== 4 && address.length !== 16) {
+    throw new RingError(
+      { code: 'RING_ADDRESS', index, bytes: address.length },
+      `backend ${index}: an address has 4 or 16 bytes, not ${address.length}`,
+    );
   }
 }
 
-function sortedEndpoints(reals: readonly RingReal[]): Endpoint[] {
-  checkReals(reals);
-  return reals
-    .filter((real) => real.weight > 0)
-    .map((real) => ({ ...real, hash: hashAddress(real.address) }))
-    .sort((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : compareBytes(a.address, b.address)))
-    .map(({ index, weight, hash }) => {
-      const { offset, skip } = permutationOf(hash);
-      return { index, weight, skip, position: offset, credit: 0 };
-    });
+type Seated = RingReal & { readonly seat: Seat };
+
+/** Those that have a weight, in the order of their turns. */
+function sortedReals(reals: readonly RingReal[]): Seated[] {
+  const seated = reals.map((real): Seated => {
+    checkReal(real);
+    return { index: real.index, address: real.address, weight: real.weight, seat: seatOf(real.address) };
+  });
+  seated.sort(
+    (a, b) => a.seat.high - b.seat.high || a.seat.low - b.seat.low || compareBytes(a.address, b.address),
+  );
+  for (let i = 1; i < seated.length; i++) {
+    const [other, { index, address }] = [seated[i - 1]!, seated[i]!];
+    if (compareBytes(other.address, address) === 0) {
+      throw new RingError(
+        { code: 'RING_DUPLICATE', index, other: other.index },
+        `backends ${other.index} and ${index} have one address`,
+      );
+    }
+  }
+  return seated.filter(({ weight }) => weight > 0);
 }
 
 /** Addresses whose hashes collide still have an order that does not depend on the input's. */
@@ -110,39 +134,56 @@ function slotOf(position: number): number {
   return slot < 0 ? slot + RING_SIZE : slot;
 }
 
-/** Give the endpoint the next free slot of its permutation. The caller knows that there is one. */
-function place(ring: Uint32Array, endpoint: Endpoint): void {
-  let { position } = endpoint;
-  const { skip } = endpoint;
-  let slot = slotOf(position);
-  while (ring[slot] !== 0) {
-    position = (position + skip) | 0;
-    slot = slotOf(position);
+/**
+ * Give an endpoint the next free slot of its permutation. The caller knows that there is one.
+ * @param taken a bit for each slot: what is asked of a million times is to lie in the nearest cache
+ */
+function place(
+  ring: Uint32Array,
+  taken: Int32Array,
+  { index, skip, position }: Endpoints,
+  endpoint: number,
+): void {
+  const step = skip[endpoint]!;
+  let at = position[endpoint]!;
+  let slot = slotOf(at);
+  while (((taken[slot >>> 5]! >>> (slot & 31)) & 1) !== 0) {
+    at = (at + step) | 0;
+    slot = slotOf(at);
   }
-  ring[slot] = endpoint.index;
-  endpoint.position = (position + skip) | 0;
+  taken[slot >>> 5]! |= 1 << (slot & 31);
+  ring[slot] = index[endpoint]!;
+  position[endpoint] = (at + step) | 0;
 }
 
-function fillV1(ring: Uint32Array, endpoints: readonly Endpoint[]): void {
+function fillV1(ring: Uint32Array, endpoints: Endpoints): void {
+  const { weight } = endpoints;
+  const taken = new Int32Array((RING_SIZE >>> 5) + 1);
   let free = RING_SIZE;
   for (let round = 0; free > 0; round++) {
-    for (const endpoint of endpoints) {
-      for (let turns = round === 0 ? endpoint.weight : 1; turns > 0; turns--) {
-        place(ring, endpoint);
+    for (let endpoint = 0; endpoint < weight.length; endpoint++) {
+      for (let turns = round === 0 ? weight[endpoint]! : 1; turns > 0; turns--) {
+        place(ring, taken, endpoints, endpoint);
         if (--free === 0) return;
       }
     }
   }
 }
 
-function fillV2(ring: Uint32Array, endpoints: readonly Endpoint[]): void {
-  const maxWeight = endpoints.reduce((max, { weight }) => Math.max(max, weight), 0);
+function fillV2(ring: Uint32Array, endpoints: Endpoints): void {
+  const { weight } = endpoints;
+  const taken = new Int32Array((RING_SIZE >>> 5) + 1);
+  const credit = new Float64Array(weight.length);
+  const maxWeight = weight.reduce((max, one) => Math.max(max, one), 0);
   for (let free = RING_SIZE; free > 0; ) {
-    for (const endpoint of endpoints) {
-      endpoint.credit += endpoint.weight;
-      if (endpoint.credit < maxWeight) continue;
-      endpoint.credit -= maxWeight;
-      place(ring, endpoint);
+    for (let endpoint = 0; endpoint < weight.length; endpoint++) {
+      const gathered = credit[endpoint]! + weight[endpoint]!;
+      if (gathered < maxWeight) {
+        credit[endpoint] = gathered;
+        continue;
+      }
+      credit[endpoint] = gathered - maxWeight;
+      place(ring, taken, endpoints, endpoint);
       if (--free === 0) return;
     }
   }

@@ -1,7 +1,6 @@
 import {
   assertNever,
   type BalancerTables,
-  MAX_REALS,
   type Mac,
   parseIp,
   parseMac,
@@ -9,8 +8,7 @@ import {
   RING_SIZE,
 } from '../../lb/index.js';
 import { buildRing } from '../maglev/ring.js';
-import type { RingAlgorithm } from '../state/model.js';
-import type { RingMember } from './image.js';
+import type { RingImage, RingMember } from './image.js';
 import type { MapWrite } from './plan.js';
 
 /** The part of the balancer's tables that is written here. */
@@ -22,6 +20,7 @@ export type WritableTables = Pick<
   | 'putNextHop'
   | 'clearReal'
   | 'putRing'
+  | 'readRing'
   | 'putVipRing'
   | 'putVip'
   | 'deleteVip'
@@ -42,21 +41,22 @@ export type WritableTables = Pick<
 const NO_MAC: Mac = parseMac('00:00:00:00:00:00');
 const NO_ADDRESS = { 4: parseIp('0.0.0.0'), 6: parseIp('::') } as const;
 
-const EMPTY_RING = new Uint32Array(RING_SIZE);
+const NO_RING: RingImage = { members: [], algorithm: 'v2' };
 
-/** What a ring holds: its slots, and how many of them each row has. */
-interface WrittenRing {
-  readonly slots: Uint32Array;
-  readonly counts: Uint32Array;
+/** The RING_SIZE slots of a ring, rows of backends. @throws RingError */
+export function slotsOf({ members, algorithm }: RingImage): Uint32Array {
+  return buildRing(
+    members.map(({ index, address, weight }) => ({ index, address: address.bytes, weight })),
+    algorithm,
+  );
 }
 
-/** Runs plans on the tables. Keeps the rings that it wrote, so that only slots that change are written. */
+/** Runs plans on the tables. */
 export class TableWriter {
   readonly #tables: WritableTables;
-  /** Rings that are not here are empty; 'unknown': a write of it failed half-way. */
-  readonly #rings = new Map<number, WrittenRing | 'unknown'>();
+  /** Slots of each row, by ring. */
+  readonly #counts = new Map<number, ReadonlyMap<number, number>>();
 
-  /** @param tables freshly made, or at least with empty rings */
   constructor(tables: WritableTables) {
     this.#tables = tables;
   }
@@ -71,9 +71,7 @@ export class TableWriter {
 
   /** Share of a ring's slots that a row has, 0..1. */
   share(ring: number, index: number): number {
-    const written = this.#rings.get(ring);
-    if (written === undefined || written === 'unknown') return 0;
-    return (written.counts[index] ?? 0) / RING_SIZE;
+    return (this.#counts.get(ring)?.get(index) ?? 0) / RING_SIZE;
   }
 
   #run(write: MapWrite): void {
@@ -92,7 +90,7 @@ export class TableWriter {
         tables.putNextHop(write.index, write.mac);
         break;
       case 'ring':
-        this.#putRing(write.ring, write.members, write.algorithm);
+        this.#putRing(write.ring, { members: write.members, algorithm: write.algorithm });
         break;
       case 'server-id':
         tables.putServerId(write.id, write.real);
@@ -137,7 +135,7 @@ export class TableWriter {
         tables.deleteServerId(write.id);
         break;
       case 'clear-ring':
-        this.#putRing(write.ring, [], 'v2');
+        this.#putRing(write.ring, NO_RING);
         break;
       case 'clear-real':
         tables.clearReal(write.index);
@@ -147,21 +145,17 @@ export class TableWriter {
     }
   }
 
-  #putRing(ring: number, members: readonly RingMember[], algorithm: RingAlgorithm): void {
-    const slots = buildRing(
-      members.map(({ index, address, weight }) => ({ index, address: address.bytes, weight })),
-      algorithm,
-    );
-    const written = this.#rings.get(ring);
-    const previous = written === 'unknown' ? undefined : (written?.slots ?? EMPTY_RING);
-    this.#rings.set(ring, 'unknown');
-    this.#tables.putRing(ring, slots, previous);
-    if (members.length === 0) {
-      this.#rings.delete(ring);
-      return;
-    }
-    const counts = new Uint32Array(MAX_REALS);
-    for (let slot = 0; slot < RING_SIZE; slot++) counts[slots[slot]!]! += 1;
-    this.#rings.set(ring, { slots, counts });
+  /** Only slots that change are written: what a ring has now, the tables know best. */
+  #putRing(ring: number, image: RingImage): void {
+    const slots = slotsOf(image);
+    this.#tables.putRing(ring, slots, this.#tables.readRing(ring));
+    this.#counts.set(ring, countsOf(image.members, slots));
   }
+}
+
+/** Slots of each row that a ring has. */
+function countsOf(members: readonly RingMember[], slots: Uint32Array): Map<number, number> {
+  const counts = new Uint32Array(members.reduce((max, { index }) => Math.max(max, index), 0) + 1);
+  for (let slot = 0; slot < RING_SIZE; slot++) counts[slots[slot]!]! += 1;
+  return new Map(members.map(({ index }) => [index, counts[index]!]));
 }

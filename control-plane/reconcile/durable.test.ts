@@ -44,7 +44,7 @@ async function start(from: FaultFiles): Promise<Reconciler> {
   return new Reconciler({
     store,
     datapath,
-    nextHops: { mac: () => NEXT_HOP, watch: async () => undefined },
+    nextHops: { mac: () => NEXT_HOP, watch: async () => undefined, forget: () => undefined },
     log: () => undefined,
     nowMs: () => 0,
   });

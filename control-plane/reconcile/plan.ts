@@ -8,7 +8,7 @@ import {
   type VipKey,
 } from '../../lb/index.js';
 import type { RingAlgorithm } from '../state/model.js';
-import type { RingImage, RingMember, TableImage } from './image.js';
+import type { RingImage, RingMember, TableImage, VipImage } from './image.js';
 
 /** One step of a plan. Each is idempotent: running it twice is running it once. */
 export type MapWrite =
@@ -59,6 +59,18 @@ const sameMembers = (a: readonly RingMember[], b: readonly RingMember[]) =>
 const sameRing = (a: RingImage, b: RingImage) =>
   sameMembers(a.members, b.members) && (a.algorithm === b.algorithm || a.members.length === 0);
 
+/** Entries that are not the same objects as before, with what they were: tables of thousands differ in a few. */
+function* differing<K, V>(
+  written: ReadonlyMap<K, V>,
+  wanted: ReadonlyMap<K, V>,
+): Generator<readonly [K, V, V | undefined]> {
+  if (written === wanted) return;
+  for (const [key, value] of wanted) {
+    const old = written.get(key);
+    if (old !== value) yield [key, value, old];
+  }
+}
+
 /** Entries of a table that are to be written: new ones, and those that are not `same` as before. */
 function changed<K, V, W>(
   written: ReadonlyMap<K, V>,
@@ -66,10 +78,10 @@ function changed<K, V, W>(
   same: (a: V, b: V, key: K) => boolean,
   write: (key: K, value: V) => W,
 ): W[] {
-  return [...wanted].flatMap(([key, value]) => {
-    const old = written.get(key);
-    return old !== undefined && same(old, value, key) ? [] : [write(key, value)];
-  });
+  const writes: W[] = [];
+  for (const [key, value, old] of differing(written, wanted))
+    if (old === undefined || !same(old, value, key)) writes.push(write(key, value));
+  return writes;
 }
 
 /** Entries that are not wanted any more. */
@@ -78,7 +90,10 @@ function gone<K, V, W>(
   wanted: ReadonlyMap<K, V>,
   write: (key: K, value: V) => W,
 ): W[] {
-  return [...written].filter(([key]) => !wanted.has(key)).map(([key, value]) => write(key, value));
+  const writes: W[] = [];
+  if (written === wanted) return writes;
+  for (const [key, value] of written) if (!wanted.has(key)) writes.push(write(key, value));
+  return writes;
 }
 
 function nodeWrites(written: TableImage, wanted: TableImage): MapWrite[] {
@@ -97,22 +112,24 @@ function nodeWrites(written: TableImage, wanted: TableImage): MapWrite[] {
 }
 
 function realWrites(written: TableImage, wanted: TableImage): MapWrite[] {
-  return [...wanted.reals].flatMap(([index, { address, mac, isLocal }]): MapWrite[] => {
-    const old = written.reals.get(index);
+  const writes: MapWrite[] = [];
+  for (const [index, { address, mac, isLocal }, old] of differing(written.reals, wanted.reals)) {
     const isSame = old !== undefined && sameIp(old.address, address);
-    return [
-      // The next hop first: once the row is there, packets use both.
-      ...(isSame && sameMac(old.mac, mac) ? [] : [{ kind: 'next-hop', index, mac } as const]),
-      ...(isSame && old.isLocal === isLocal ? [] : [{ kind: 'real', index, address, isLocal } as const]),
-    ];
-  });
+    // The next hop first: once the row is there, packets use both.
+    if (!isSame || !sameMac(old.mac, mac)) writes.push({ kind: 'next-hop', index, mac });
+    if (!isSame || old.isLocal !== isLocal) writes.push({ kind: 'real', index, address, isLocal });
+  }
+  return writes;
 }
 
 function ringWrites(written: TableImage, wanted: TableImage): MapWrite[] {
-  return [...wanted.rings].flatMap(([ring, { members, algorithm }]): MapWrite[] => {
-    const old = written.rings.get(ring) ?? { members: [], algorithm };
-    return sameRing(old, { members, algorithm }) ? [] : [{ kind: 'ring', ring, members, algorithm }];
-  });
+  const writes: MapWrite[] = [];
+  for (const [ring, { members, algorithm }, old] of differing(written.rings, wanted.rings)) {
+    // A new one is written though it be empty: its number may have been another's.
+    if (old === undefined || !sameRing(old, { members, algorithm }))
+      writes.push({ kind: 'ring', ring, members, algorithm });
+  }
+  return writes;
 }
 
 /** What sends packets past the rings. @param goneVips VIPs that are taken out, and their down backends with them */
@@ -137,12 +154,9 @@ function routeWrites(written: TableImage, wanted: TableImage, goneVips: Readonly
         ...route,
       }),
     ),
-    ...changed(
-      written.downReals,
-      wanted.downReals,
-      (_, { vip }) => !goneVips.has(formatVip(vip)),
-      (_, down): MapWrite => ({ kind: 'down-real', ...down }),
-    ),
+    ...[...wanted.downReals]
+      .filter(([key, { vip }]) => !written.downReals.has(key) || goneVips.has(formatVip(vip)))
+      .map(([, down]): MapWrite => ({ kind: 'down-real', ...down })),
     ...changed(
       written.globalFlows,
       wanted.globalFlows,
@@ -187,15 +201,30 @@ function goneRoutes(written: TableImage, wanted: TableImage): MapWrite[] {
   ];
 }
 
+/** Whether a VIP is at another place in the tables than before. */
+const isMoved = (old: VipImage, { key, number }: VipImage) =>
+  old.number !== number || (old.key !== key && formatVip(old.key) !== formatVip(key));
+
 function vipWrites(written: TableImage, wanted: TableImage): MapWrite[] {
-  return [...wanted.vips].flatMap(([name, { key, number, ring, flags }]): MapWrite[] => {
-    const old = written.vips.get(name);
-    const isNew = old === undefined || old.number !== number || formatVip(old.key) !== formatVip(key);
-    return [
-      ...(isNew || old.ring !== ring ? [{ kind: 'vip-ring', vip: number, ring } as const] : []),
-      ...(isNew || old.flags !== flags ? [{ kind: 'vip', key, number, flags } as const] : []),
-    ];
-  });
+  const writes: MapWrite[] = [];
+  for (const [, vip, old] of differing(written.vips, wanted.vips)) {
+    const { key, number, ring, flags } = vip;
+    const isNew = old === undefined || isMoved(old, vip);
+    if (isNew || old.ring !== ring) writes.push({ kind: 'vip-ring', vip: number, ring });
+    if (isNew || old.flags !== flags) writes.push({ kind: 'vip', key, number, flags });
+  }
+  return writes;
+}
+
+/** VIPs that are to be taken out of where they are. */
+function goneVipsOf(written: TableImage, wanted: TableImage): VipImage[] {
+  if (written.vips === wanted.vips) return [];
+  const vips: VipImage[] = [];
+  for (const [name, old] of written.vips) {
+    const now = wanted.vips.get(name);
+    if (now !== old && (now === undefined || isMoved(old, now))) vips.push(old);
+  }
+  return vips;
 }
 
 function watchWrites(written: TableImage, wanted: TableImage): MapWrite[] {
@@ -209,10 +238,7 @@ function watchWrites(written: TableImage, wanted: TableImage): MapWrite[] {
  * Tunnels and VIPs that go do so first, so that a number or a ring that is given on is out of use when it is written.
  */
 export function plan(written: TableImage, wanted: TableImage): MapWrite[] {
-  const goneVips = [...written.vips].filter(([name, { number, key }]) => {
-    const now = wanted.vips.get(name);
-    return now === undefined || now.number !== number || formatVip(now.key) !== formatVip(key);
-  });
+  const goneVips = goneVipsOf(written, wanted);
   return [
     ...gone(
       written.decapDestinations,
@@ -222,11 +248,11 @@ export function plan(written: TableImage, wanted: TableImage): MapWrite[] {
         address,
       }),
     ),
-    ...goneVips.map(([, { key, number }]) => ({ kind: 'delete-vip', key, number }) as const),
+    ...goneVips.map(({ key, number }) => ({ kind: 'delete-vip', key, number }) as const),
     ...nodeWrites(written, wanted),
     ...realWrites(written, wanted),
     ...ringWrites(written, wanted),
-    ...routeWrites(written, wanted, new Set(goneVips.map(([, { key }]) => formatVip(key)))),
+    ...routeWrites(written, wanted, new Set(goneVips.map(({ key }) => formatVip(key)))),
     ...vipWrites(written, wanted),
     ...watchWrites(written, wanted),
     ...changed(

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { formatIp, ipFromBytes, type Mac, parseIp, parseMac } from '../../lb/index.js';
+import { formatIp, ipFromBytes, type Mac, parseIp, parseMac, VIP_FLAGS } from '../../lb/index.js';
 import { MemoryDatapath } from '../../test/support/memory-datapath.js';
 import { ETHERTYPE, ethernet, ipv4, mac, PROTOCOL, TCP_FLAGS, tcp } from '../../test/support/packets.js';
 import type { Change } from '../state/changes.js';
+import { targetOf, vipFieldsOf } from '../state/fields.js';
 import type { Backend } from '../state/model.js';
 import { Store } from '../state/store.js';
 import { Reconciler } from './reconciler.js';
@@ -74,7 +75,11 @@ beforeEach(() => {
   reconciler = new Reconciler({
     store: new Store({ nowMs: () => 0, epoch: 'e' }),
     datapath,
-    nextHops: { mac: (key) => hops.get(key) ?? defaultHop, watch: async () => undefined },
+    nextHops: {
+      mac: (key) => hops.get(key) ?? defaultHop,
+      watch: async () => undefined,
+      forget: () => undefined,
+    },
     log: (_, message) => logged.push(message),
     nowMs: () => clockMs,
   });
@@ -180,6 +185,92 @@ describe('next hops', () => {
   });
 });
 
+describe('shares', () => {
+  const NAMES = { a: 'pools/web/backends/a', b: 'pools/web/backends/b' } as const;
+  const shareOf = (name: string) => reconciler.tableShare(backendOf(name));
+  beforeEach(async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+  });
+
+  it('an unhealthy backend is out of the ring until it is back; its flows stay, and nothing is declared', async () => {
+    const { revision } = reconciler.store.state;
+    const held = Array.from({ length: 20 }, (_, i) => [i + 1, send(i + 1)] as const);
+    await reconciler.setShares(new Map([[NAMES.a, 0]]));
+    expect(spread()).toEqual(['10.0.0.2']);
+    for (const [sport, to] of held) expect(send(sport, { flags: TCP_FLAGS.ack })).toBe(to);
+    expect([shareOf(NAMES.a), shareOf(NAMES.b)]).toEqual([0, 1]);
+    expect(reconciler.effectiveWeight(backendOf(NAMES.a))).toBe(0);
+    await reconciler.setShares(new Map());
+    expect(spread()).toEqual(['10.0.0.1', '10.0.0.2']);
+    expect(reconciler.store.state.revision).toBe(revision);
+  });
+
+  it('a slow start is a part of the weight', async () => {
+    await reconciler.setShares(new Map([[NAMES.a, 25]]));
+    expect(shareOf(NAMES.a)).toBeCloseTo(0.2, 2);
+    expect(reconciler.effectiveWeight(backendOf(NAMES.a))).toBe(1);
+    expect(reconciler.share(NAMES.a)).toBe(25);
+    expect(reconciler.share(NAMES.b)).toBe(100);
+  });
+
+  it('they hold over changes, and for backends that come later', async () => {
+    await reconciler.setShares(new Map([['pools/web/backends/c', 0]]));
+    await make(backend('c', '10.0.0.3'));
+    expect(spread()).toEqual(['10.0.0.1', '10.0.0.2']);
+    await reconciler.setShares(new Map([[NAMES.a, 0]]));
+    expect(spread()).toEqual(['10.0.0.2', '10.0.0.3']);
+  });
+
+  it('only rings of pools where one changes are written', async () => {
+    await make(pool('other'), backend('x', '10.0.0.9', { pool: 'other' }), vip('other', 81, 'other'));
+    const rings: number[] = [];
+    const { tables } = datapath;
+    const put = tables.putRing.bind(tables);
+    tables.putRing = (ring, slots, previous) => {
+      rings.push(ring);
+      return put(ring, slots, previous);
+    };
+    await reconciler.setShares(new Map([['pools/other/backends/x', 0]]));
+    await reconciler.setShares(new Map([['pools/other/backends/x', 0]]));
+    expect(rings).toEqual([1]);
+  });
+
+  it('one that cannot be written leaves those before', async () => {
+    await reconciler.setShares(new Map([[NAMES.a, 50]]));
+    const { tables } = datapath;
+    const put = tables.putRing.bind(tables);
+    tables.putRing = () => {
+      tables.putRing = put;
+      throw new Error('no');
+    };
+    await expect(reconciler.setShares(new Map([[NAMES.a, 0]]))).rejects.toMatchObject({
+      code: 'RECONCILE_WRITE',
+    });
+    expect(reconciler.share(NAMES.a)).toBe(50);
+    expect(shareOf(NAMES.a)).toBeCloseTo(1 / 3, 2);
+    expect(spread()).toEqual(['10.0.0.1', '10.0.0.2']);
+    await expect(reconciler.setShares(new Map([[NAMES.a, 101]]))).rejects.toThrow(RangeError);
+  });
+});
+
+describe('several changes as one', () => {
+  it('are one revision, all or none', async () => {
+    const { revision } = await reconciler.change([pool('web'), backend('a', '10.0.0.1'), vip('web', 80)]);
+    expect(revision).toBe(1);
+    expect(spread()).toEqual(['10.0.0.1']);
+    await expect(
+      reconciler.change([backend('b', '10.0.0.2'), backend('b', '10.0.0.2')]),
+    ).rejects.toMatchObject({ code: 'STATE_EXISTS' });
+    expect(spread()).toEqual(['10.0.0.1']);
+  });
+
+  it('a draft may come from elsewhere', async () => {
+    await reconciler.change((store) => store.draftAll([pool('web'), vip('web', 80)], 'somebody'));
+    expect(reconciler.store.history.at(-1)).toMatchObject({ actor: 'somebody', revision: 1 });
+    expect(reconciler.impact(reconciler.store.state, reconciler.store.state)).toEqual([]);
+  });
+});
+
 describe('a change that cannot be made true changes nothing', () => {
   const snapshot = () => [
     reconciler.store.state,
@@ -266,4 +357,84 @@ it('flows are counted at most once in a while', async () => {
   expect(reconciler.flows.recent().get(1)).toBeUndefined();
   clockMs += 1000;
   expect(reconciler.flows.recent().get(1)).toBe(1);
+});
+
+describe('a VIP that becomes another under the same name', () => {
+  const asked = (address: string, other: string): Change => ({
+    kind: 'apply',
+    prune: true,
+    target: {
+      ...targetOf(reconciler.store.state),
+      vips: [
+        { ...vipFieldsOf(reconciler.store.state.vips.get('vips/web')!), name: 'vips/web', address },
+        { ...vipFieldsOf(reconciler.store.state.vips.get('vips/two')!), name: 'vips/two', address: other },
+      ],
+    },
+  });
+
+  it('is kept from the host at its new address, and no longer at the old one', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80), vip('two', 80, 'web', '192.0.2.11'));
+    await make(asked('192.0.2.12', '192.0.2.11'));
+    expect(datapath.shielded).toEqual(new Set(['192.0.2.12:80/tcp', '192.0.2.11:80/tcp']));
+    expect(send(1)).toBe('pass');
+  });
+
+  it('may change its address with another', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80), vip('two', 80, 'web', '192.0.2.11'));
+    await make(asked('192.0.2.11', VIP));
+    expect(datapath.shielded).toEqual(new Set([`${VIP}:80/tcp`, '192.0.2.11:80/tcp']));
+    expect(send(1)).toBe('10.0.0.1');
+  });
+});
+
+describe('options of the program', () => {
+  const withFlag = (flags: number): Change => ({
+    kind: 'update-vip',
+    name: 'vips/web',
+    etag: '',
+    fields: { flags },
+  });
+
+  it('are on when the first packet may need them, and off when none does', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    expect(datapath.options).toMatchObject({ sourceRouting: false, globalLru: false });
+    await make(withFlag(VIP_FLAGS.SRC_ROUTING));
+    expect(datapath.options).toMatchObject({ sourceRouting: true, globalLru: false });
+    const seen: unknown[] = [];
+    const set = datapath.setOptions.bind(datapath);
+    datapath.setOptions = async (options) => {
+      seen.push([
+        options.sourceRouting,
+        options.globalLru,
+        datapath.tables.getVip(reconciler.store.state.vips.get('vips/web')!.key)?.flags,
+      ]);
+      await set(options);
+    };
+    await make(withFlag(VIP_FLAGS.GLOBAL_LRU));
+    // Both while the tables change from one to the other.
+    expect(seen).toEqual([
+      [true, true, VIP_FLAGS.SRC_ROUTING],
+      [false, true, VIP_FLAGS.GLOBAL_LRU],
+    ]);
+  });
+
+  it('that the datapath refuses refuse the change', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    const { state } = reconciler.store;
+    datapath.setOptions = async () => {
+      throw new Error('no');
+    };
+    await expect(make(withFlag(VIP_FLAGS.SRC_ROUTING))).rejects.toThrow('no');
+    expect(reconciler.store.state).toBe(state);
+    expect(send(1)).toBe('10.0.0.1');
+  });
+
+  it('do not change with what has nothing to do with them', async () => {
+    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    datapath.setOptions = async () => {
+      throw new Error('not asked for');
+    };
+    await make(backend('b', '10.0.0.2'), vip('other', 81));
+    expect(spread()).toEqual(['10.0.0.1', '10.0.0.2']);
+  });
 });

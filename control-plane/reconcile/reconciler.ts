@@ -1,32 +1,38 @@
 import {
+  type Adopted,
   type BalancerTables,
   CodedError,
   type Datapath,
+  formatIp,
   formatVip,
   type IpAddress,
-  MAX_VIPS,
   type Mac,
   type VipKey,
 } from '../../lb/index.js';
-import { MAX_ADDRESS_COUNT } from '../state/backends.js';
 import type { Change } from '../state/changes.js';
-import { Numbers, RealIndices } from '../state/ids.js';
 import {
   type Backend,
   backendAddresses,
-  backendName,
+  backendRows,
   type DesiredState,
-  ringsInUse,
+  EMPTY_STATE,
 } from '../state/model.js';
 import type { Store } from '../state/store.js';
+import { adopt } from './adopt.js';
 import { TableWriter } from './apply.js';
 import { FlowCensus } from './census.js';
-import { EMPTY_IMAGE, imageOf, type TableImage } from './image.js';
+import { effectiveWeight, FULL_SHARE, type RingImage, type TableImage } from './image.js';
+import { type TableImpact, tableImpacts } from './impact.js';
+import { Placements } from './placements.js';
 import { plan } from './plan.js';
+import { ProgramSettings } from './program-settings.js';
+import { StateIndex } from './state-index.js';
+import { type Difference, differenceOf, newImage, type Step, stepOf, takeStep } from './step.js';
 
 export type ReconcileFault =
   | { readonly code: 'RECONCILE_VIP_REFUSED'; readonly vip: string }
   | { readonly code: 'RECONCILE_CANCELLED' }
+  | { readonly code: 'RECONCILE_OPTIONS'; readonly revision: number }
   | { readonly code: 'RECONCILE_WRITE'; readonly revision: number };
 
 /** A change that is sound but could not be made true. Nothing has changed. */
@@ -36,8 +42,10 @@ export class ReconcileError extends CodedError<ReconcileFault> {}
 export interface NextHops {
   /** Last known address; undefined where none ever was. */
   mac(key: string): Mac | undefined;
-  /** Watch these and no others; those that are new are looked for, and waited for a moment. */
+  /** Watch these too; those that are new are looked for, and waited for a moment. */
   watch(addresses: ReadonlyMap<string, IpAddress>): Promise<void>;
+  /** Watch these no longer. */
+  forget(keys: Iterable<string>): void;
 }
 
 /** What a log is told. */
@@ -47,13 +55,20 @@ export type Log = (
   fields?: Readonly<Record<string, unknown>>,
 ) => void;
 
+/** What of a change takes time: all of it, writing it to the disk, writing the tables. */
+export type ReconcilePhase = 'change' | 'journal' | 'tables';
+
 export interface ReconcilerOptions {
   readonly store: Store;
-  readonly datapath: Pick<Datapath, 'protectVip' | 'unprotectVip'> & { readonly tables: BalancerTables };
+  readonly datapath: Pick<Datapath, 'protectVips' | 'unprotectVips' | 'setOptions'> & {
+    readonly tables: BalancerTables;
+  };
   readonly nextHops: NextHops;
   readonly log: Log;
   /** A monotonic clock, milliseconds. */
   readonly nowMs: () => number;
+  /** Told how long each phase took, and whether it went well. */
+  readonly observe?: (phase: ReconcilePhase, seconds: number, isDone: boolean) => void;
 }
 
 export interface ChangeOptions {
@@ -63,7 +78,17 @@ export interface ChangeOptions {
   readonly isCancelled?: () => boolean;
   /** Who asks for the change, for history. */
   readonly actor?: string;
+  /** Why, for history. */
+  readonly comment?: string;
+  /** Told once the change is made, with the states around it. */
+  readonly committed?: (before: DesiredState, after: DesiredState) => void;
 }
+
+/** What is asked for: a change, several as one revision, or whatever else drafts a state of the store. */
+export type ChangeRequest = Change | readonly Change[] | ((store: Store) => DesiredState);
+
+/** Backends whose share is not all of their weight: percent, by resource name. */
+export type Shares = ReadonlyMap<string, number>;
 
 /**
  * Makes the desired state true in the datapath: the only writer of the tables. Changes run one at a time, each
@@ -75,56 +100,109 @@ export class Reconciler {
   readonly #datapath: ReconcilerOptions['datapath'];
   readonly #nextHops: NextHops;
   readonly #log: Log;
+  readonly #nowMs: () => number;
+  readonly #observe: ReconcilerOptions['observe'];
+  readonly #places: Placements;
+  readonly #program: ProgramSettings;
   readonly #writer: TableWriter;
-  readonly #reals = new RealIndices(MAX_ADDRESS_COUNT);
-  readonly #vips = new Numbers('VIPs', MAX_VIPS);
-  readonly #rings = new Numbers('rings', MAX_VIPS);
-  #written: TableImage = EMPTY_IMAGE;
-  #activeRevision = 0;
+  #shares: Shares = new Map();
+  /** What the tables hold, and the state that it was made of. */
+  readonly #image = newImage();
+  /** Of the state that the tables hold; ahead of it while a change is made. */
+  readonly #index = new StateIndex();
+  #written: DesiredState = EMPTY_STATE;
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor({ store, datapath, nextHops, log, nowMs }: ReconcilerOptions) {
+  constructor({ store, datapath, nextHops, log, nowMs, observe }: ReconcilerOptions) {
+    this.#nowMs = nowMs;
+    this.#observe = observe;
     this.store = store;
     this.#datapath = datapath;
     this.#nextHops = nextHops;
     this.#log = log;
+    this.#program = new ProgramSettings((options) => datapath.setOptions(options));
     this.#writer = new TableWriter(datapath.tables);
     this.flows = new FlowCensus(() => datapath.tables.trackedFlows(), nowMs);
+    this.#places = new Placements(datapath.tables.limits, {
+      mac: (key) => nextHops.mac(key),
+      share: (backend) => this.share(backend),
+      flows: () => this.flows.fresh(),
+    });
   }
 
   /** Revision of the desired state that the tables hold. */
   get activeRevision(): number {
-    return this.#activeRevision;
+    return this.#written.revision;
   }
 
   /** Row of a backend in the tables; undefined where it has none. */
   realIndex(backend: Backend): number | undefined {
-    return this.#reals.get(backend.addressKey);
+    return this.#places.reals.get(backend.addressKey);
   }
 
   /** Number of a VIP in the tables; undefined where it has none. */
   vipNumber(name: string): number | undefined {
-    return this.#vips.get(name);
+    return this.#places.vips.get(name);
   }
 
   /** Share of its pool's ring that a backend has, 0..1; 0 while the pool serves no VIP. */
   tableShare(backend: Backend): number {
-    const ring = this.#rings.get(backend.pool);
+    const ring = this.#places.rings.get(backend.pool);
     const index = this.realIndex(backend);
     return ring === undefined || index === undefined ? 0 : this.#writer.share(ring, index);
   }
 
+  /** What the ring of a VIP was made of, by the VIP's name; undefined where the tables do not have it. */
+  ringOf(vip: string): RingImage | undefined {
+    const { vips, rings } = this.#image;
+    const written = vips.get(vip);
+    return written && rings.get(written.ring);
+  }
+
+  /** Address in a row of backends; undefined where it is empty. */
+  addressOf(realIndex: number): IpAddress | undefined {
+    return this.#image.reals.get(realIndex)?.address;
+  }
+
+  /** Percent of its weight that a backend gets, by resource name: see setShares. */
+  share(backend: string): number {
+    return this.#shares.get(backend) ?? FULL_SHARE;
+  }
+
+  /** The weight that a backend has now, its next hop and its share considered. */
+  effectiveWeight(backend: Backend): number {
+    const mac = this.#nextHops.mac(backend.addressKey) ?? this.#written.node.routerMac;
+    return effectiveWeight(backend, mac, this.share(backend.name));
+  }
+
+  /** What it would do to traffic to go from one state to another, by what is known now. */
+  impact(before: DesiredState, after: DesiredState): TableImpact[] {
+    const flows = this.flows.recent();
+    return tableImpacts(before, after, {
+      mac: (key) => this.#nextHops.mac(key),
+      share: (backend) => this.share(backend),
+      flows: (key) => flows.get(this.#places.reals.get(key) ?? 0) ?? 0,
+    });
+  }
+
   /**
-   * Make the state that the store was opened with true: for the start, when the tables are empty.
+   * Make the state that the store was opened with true: for the start.
+   * @param adopted what the tables hold already; unless given they are empty
    * @throws IdsError, ReconcileError
    */
-  restore(): Promise<void> {
+  restore({ adopted }: { readonly adopted?: Adopted | undefined } = {}): Promise<void> {
     return this.#inTurn(async () => {
       const { state } = this.store;
       await this.#nextHops.watch(backendAddresses(state));
-      for (const { key } of state.vips.values()) await this.#protect(key);
-      this.#write(state);
-      this.#activeRevision = state.revision;
+      await this.#protect([...state.vips.values()].map(({ key }) => key));
+      await this.#program.settle(state);
+      if (adopted === undefined) {
+        this.#write(differenceOf(this.#index, state));
+        return;
+      }
+      const { image, unused } = adopt(adopted, state, this.#places);
+      const step = stepOf(this.#image, differenceOf(this.#index, state), this.#places);
+      this.#take({ from: image, to: step.to, unused }, state);
     });
   }
 
@@ -133,13 +211,43 @@ export class Reconciler {
    * @returns the state after it; with `validateOnly` the state that would be
    * @throws StateError, IdsError, ReconcileError, JournalError; nothing has changed then
    */
-  change(change: Change, options: ChangeOptions = {}): Promise<DesiredState> {
-    return this.#inTurn(() => this.#change(change, options));
+  change(request: ChangeRequest, options: ChangeOptions = {}): Promise<DesiredState> {
+    return this.#inTurn(() => this.#change(this.#draft(request, options), options));
   }
 
-  /** Write what other next hops than before ask for. */
-  refresh(): Promise<void> {
-    return this.#inTurn(async () => this.#write(this.store.state));
+  /**
+   * Give backends a part of their weight: 0 takes an unhealthy one out of its ring, 1 to 99 lets one that came back start
+   * slowly (under v1, whose slots depend on the weights themselves, that is all of it). Shares are no part of the desired
+   * state: there is no revision, and nothing is on the disk. Only rings of pools where a share changes are written.
+   * @param shares of all backends that do not have all of their weight; they take the place of those before
+   * @throws RangeError for what is no percentage, ReconcileError RECONCILE_WRITE; the shares are as before then
+   */
+  setShares(shares: Shares): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const [backend, share] of shares) checkShare(backend, share);
+      const before = this.#shares;
+      const names = new Set([...before.keys(), ...shares.keys()]);
+      const backends = [...names].filter((name) => before.get(name) !== shares.get(name));
+      if (backends.length === 0) return;
+      this.#shares = new Map(shares);
+      try {
+        this.#write(differenceOf(this.#index, this.store.state, { backends }));
+      } catch (error) {
+        this.#shares = before;
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Write what other next hops than before ask for.
+   * @param addresses whose next hop changed, as text; all of them unless given
+   */
+  refresh(addresses?: Iterable<string>): Promise<void> {
+    return this.#inTurn(async () => {
+      const { state } = this.store;
+      this.#write(differenceOf(this.#index, state, { addresses: addresses ?? backendRows(state).keys() }));
+    });
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -148,52 +256,120 @@ export class Reconciler {
     return turn;
   }
 
-  async #change(change: Change, options: ChangeOptions): Promise<DesiredState> {
+  #draft(request: ChangeRequest, { actor, comment }: ChangeOptions): DesiredState {
+    if (typeof request === 'function') return request(this.store);
+    const changes = 'kind' in request ? [request] : request;
+    return this.store.draftAll(changes, actor, comment);
+  }
+
+  async #change(draft: DesiredState, options: ChangeOptions): Promise<DesiredState> {
     const before = this.store.state;
-    const draft = this.store.draft(change, options.actor);
     if (options.validateOnly || draft === before) return draft;
-    await this.#nextHops.watch(backendAddresses(draft));
-    const added = keysOnlyIn(draft, before);
-    const shielded: VipKey[] = [];
+    const told = this.#clock('change');
     try {
-      for (const key of added) {
-        await this.#protect(key);
-        shielded.push(key);
-      }
+      await this.#make(before, draft, options);
+      told(true);
+      return draft;
+    } catch (error) {
+      told(false);
+      throw error;
+    }
+  }
+
+  /** Take the time of a phase from now on; call what it gives at the end. */
+  #clock(phase: ReconcilePhase): (isDone: boolean) => void {
+    const start = this.#nowMs();
+    return (isDone) => this.#observe?.(phase, (this.#nowMs() - start) / 1000, isDone);
+  }
+
+  async #make(before: DesiredState, draft: DesiredState, options: ChangeOptions): Promise<void> {
+    const difference = differenceOf(this.#index, draft);
+    const added = addressesOnlyIn(difference.rowsAfter, difference.rowsBefore);
+    let shielded: readonly VipKey[] = [];
+    try {
+      if (added.size > 0) await this.#nextHops.watch(added);
+      const keys = keysOnlyIn(draft, before, difference.vips);
+      await this.#protect(keys);
+      shielded = keys;
       if (options.isCancelled?.()) {
         throw new ReconcileError(
           { code: 'RECONCILE_CANCELLED' },
           'the caller gave up before the change was made',
         );
       }
+      await this.#widen(draft);
       // Before packets see it: what they have seen is never taken back by a crash.
-      await this.store.record(draft);
-      await this.#writeRecorded(draft);
+      await this.#record(draft);
+      await this.#writeRecorded(difference);
     } catch (error) {
+      this.#index.moveTo(before);
+      await this.#settle(before);
       await this.#unprotect(shielded);
-      await this.#nextHops.watch(backendAddresses(before));
+      this.#nextHops.forget(added.keys());
       throw error;
     }
     this.store.commit(draft);
-    this.#activeRevision = draft.revision;
-    this.#log('info', 'configuration changed', {
-      revision: draft.revision,
-      change: change.kind,
-      name: nameOf(change),
-    });
-    await this.#unprotect(keysOnlyIn(before, draft));
-    return draft;
+    options.committed?.(before, draft);
+    this.#tell();
+    await this.#settle(draft);
+    this.#nextHops.forget(addressesOnlyIn(difference.rowsBefore, difference.rowsAfter).keys());
+    await this.#unprotect(keysOnlyIn(before, draft, difference.vips));
   }
 
-  async #writeRecorded(draft: DesiredState): Promise<void> {
+  /** The program is to have what the tables of a state need. */
+  async #widen(state: DesiredState): Promise<void> {
     try {
-      this.#write(draft);
+      await this.#program.widen(state);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ReconcileError(
+        { code: 'RECONCILE_OPTIONS', revision: state.revision },
+        `the datapath does not run with the options that this needs: ${reason}`,
+        { cause },
+      );
+    }
+  }
+
+  /** The tables are those of a state: nothing else is needed of the program. */
+  async #settle(state: DesiredState): Promise<void> {
+    try {
+      await this.#program.settle(state);
+    } catch (error) {
+      // It has all that it needs, and more: packets go on as they should.
+      this.#log('error', 'parts of the program that nothing needs any more are still on', { error });
+    }
+  }
+
+  async #record(draft: DesiredState): Promise<void> {
+    const told = this.#clock('journal');
+    try {
+      await this.store.record(draft);
+      told(true);
+    } catch (error) {
+      told(false);
+      throw error;
+    }
+  }
+
+  /** Say what the last commit changed. */
+  #tell(): void {
+    const entry = this.store.history.at(-1);
+    if (entry === undefined) return;
+    const { revision, action, changed } = entry;
+    const name = changed.length === 1 ? changed[0]?.name : undefined;
+    const what = name === undefined ? { resources: changed.length } : { name };
+    this.#log('info', 'configuration changed', { revision, change: action, ...what });
+  }
+
+  async #writeRecorded(difference: Difference): Promise<void> {
+    try {
+      this.#write(difference);
     } catch (error) {
       try {
-        await this.store.retract(draft);
+        await this.store.retract(difference.after);
       } catch (fault) {
         this.#log('error', 'a change that was refused is still in the journal', {
-          revision: draft.revision,
+          revision: difference.after.revision,
           error: fault,
         });
       }
@@ -201,12 +377,14 @@ export class Reconciler {
     }
   }
 
-  async #protect(key: VipKey): Promise<void> {
+  /** Keep the host from VIPs: from all of them or from none. */
+  async #protect(keys: readonly VipKey[]): Promise<void> {
+    if (keys.length === 0) return;
     try {
-      await this.#datapath.protectVip(key);
+      await this.#datapath.protectVips(keys);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      const vip = formatVip(key);
+      const vip = formatVip(refusedOf(keys, cause));
       throw new ReconcileError({ code: 'RECONCILE_VIP_REFUSED', vip }, `vip.address: ${vip}: ${reason}`, {
         cause,
       });
@@ -214,35 +392,41 @@ export class Reconciler {
   }
 
   async #unprotect(keys: readonly VipKey[]): Promise<void> {
-    for (const key of keys) {
-      try {
-        await this.#datapath.unprotectVip(key);
-      } catch (error) {
-        // The VIP is out of the tables; what is left is a drop of packets that the host might have wanted.
-        this.#log('error', 'the host is still kept from a VIP that is gone', { vip: formatVip(key), error });
-      }
+    if (keys.length === 0) return;
+    try {
+      await this.#datapath.unprotectVips(keys);
+    } catch (error) {
+      // The VIPs are out of the tables; what is left is a drop of packets that the host might have wanted.
+      const vips = keys.map(formatVip);
+      this.#log('error', 'the host is still kept from VIPs that are gone', { vips, error });
     }
   }
 
-  /** Write the tables for a state; all or nothing. */
-  #write(state: DesiredState): void {
+  /** Write the tables for the state after a difference; all or nothing. */
+  #write(difference: Difference): void {
     try {
-      const wanted = this.#imageOf(state);
-      this.#apply(wanted, state.revision);
-      this.#written = wanted;
+      this.#take(stepOf(this.#image, difference, this.#places), difference.after);
     } catch (error) {
-      this.#retain(this.store.state);
+      this.#places.undo();
       throw error;
     }
-    this.#retain(state);
   }
 
-  #apply(wanted: TableImage, revision: number): void {
-    const writes = plan(this.#written, wanted);
+  #take(step: Step, state: DesiredState): void {
+    this.#apply(step.from, step.to, state.revision);
+    takeStep(this.#image, step);
+    this.#places.keep(step.unused);
+    this.#written = state;
+  }
+
+  #apply(written: TableImage, wanted: TableImage, revision: number): void {
+    const told = this.#clock('tables');
+    const writes = plan(written, wanted);
     try {
       this.#writer.apply(writes);
     } catch (cause) {
-      this.#rollBack(wanted, this.#written);
+      told(false);
+      this.#rollBack(wanted, written);
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ReconcileError(
         { code: 'RECONCILE_WRITE', revision },
@@ -250,16 +434,8 @@ export class Reconciler {
         { cause },
       );
     }
+    told(true);
     this.#log('debug', 'tables written', { revision, writes: writes.length });
-  }
-
-  #imageOf(state: DesiredState): TableImage {
-    return imageOf(state, {
-      real: (key) => this.#reals.acquire(key, () => this.flows.fresh()),
-      ring: (key) => this.#rings.acquire(key),
-      vip: (name) => this.#vips.acquire(name),
-      mac: (key) => this.#nextHops.mac(key),
-    });
   }
 
   /** Undo a plan that stopped half-way: its inverse as a whole, since writes may be run twice. */
@@ -270,21 +446,33 @@ export class Reconciler {
       this.#log('error', 'the tables could not be led back to the last revision', { error });
     }
   }
-
-  /** Give back what a state does not use. */
-  #retain(state: DesiredState): void {
-    this.#reals.retain(new Set(backendAddresses(state).keys()));
-    this.#rings.retain(new Set(ringsInUse(state).keys()));
-    this.#vips.retain(new Set(state.vips.keys()));
-  }
 }
 
-/** What a change is about, for the log. */
-function nameOf(change: Change): string {
-  if ('name' in change) return change.name;
-  return change.kind === 'create-backend' ? backendName(change.pool, change.id) : change.id;
+function checkShare(backend: string, share: number): void {
+  if (Number.isInteger(share) && share >= 0 && share <= FULL_SHARE) return;
+  throw new RangeError(`share of ${backend}: ${share} is not a whole number from 0 to ${FULL_SHARE}`);
 }
 
-function keysOnlyIn(state: DesiredState, other: DesiredState): VipKey[] {
-  return [...state.vips.values()].filter(({ name }) => !other.vips.has(name)).map(({ key }) => key);
+function addressesOnlyIn(
+  rows: Difference['rowsAfter'],
+  others: Difference['rowsAfter'],
+): Map<string, IpAddress> {
+  const addresses = new Map<string, IpAddress>();
+  for (const [key, { address }] of rows) if (!others.has(key)) addresses.set(key, address);
+  return addresses;
+}
+
+/** The VIP that a refusal is about: the one whose address it names, else the first. */
+function refusedOf(keys: readonly VipKey[], cause: unknown): VipKey {
+  const fault: unknown = cause instanceof CodedError ? cause.fault : undefined;
+  const address =
+    typeof fault === 'object' && fault !== null && 'address' in fault ? fault.address : undefined;
+  return keys.find((key) => formatIp(key.address) === address) ?? keys[0]!;
+}
+
+/** Keys of VIPs that are in one state and not in the other, whatever the VIPs are called. @param names of all VIPs that differ */
+function keysOnlyIn(state: DesiredState, other: DesiredState, names: ReadonlySet<string>): VipKey[] {
+  const keysOf = ({ vips }: DesiredState) => [...names].flatMap((name) => vips.get(name)?.key ?? []);
+  const others = new Set(keysOf(other).map(formatVip));
+  return keysOf(state).filter((key) => !others.has(formatVip(key)));
 }

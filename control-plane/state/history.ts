@@ -1,9 +1,11 @@
 import { z } from 'zod';
-import { applyDelta, type Delta, deltaBetween, deltaCodec, deltaJson } from './journal-delta.js';
-import type { DesiredState } from './model.js';
+import { applyDelta, type Delta, deltaCodec, deltaJson, inverseOf } from './journal-delta.js';
+import { type DesiredState, NODE_NAME } from './model.js';
 
 /** Revisions that are remembered. */
 export const HISTORY_LENGTH = 100;
+/** Resources, as they were before, that all of them together keep in memory: some 50 MB. */
+export const HISTORY_RESOURCES = 100_000;
 
 /** Who changed the configuration, and how. */
 export interface Authorship {
@@ -11,11 +13,13 @@ export interface Authorship {
   readonly actor: string;
   /** Kind of the change, as `create-vip`; those of a group between commas. */
   readonly action: string;
+  /** Why, in the words of who asked; '' where nothing was said. */
+  readonly comment: string;
   /** Milliseconds since 1970. */
   readonly timeMs: number;
 }
 
-/** What became of a resource. */
+/** What became of a resource; what has no names of its own is called as its list: `serverIds`. */
 export interface Changed {
   readonly name: string;
   readonly how: 'created' | 'updated' | 'deleted';
@@ -29,42 +33,60 @@ export interface HistoryEntry extends Authorship {
   readonly undo: Delta;
 }
 
-const KINDS = ['vips', 'pools', 'backends'] as const;
+const LISTS = ['node', 'serverIds', 'sourceRoutes', 'globalFlows'] as const;
+const KINDS = ['vips', 'pools', 'backends', 'healthChecks'] as const;
 
-function changedBetween(
-  before: DesiredState,
-  after: DesiredState,
-  { vips, pools, backends }: Delta,
-): Changed[] {
-  const deltas = { vips, pools, backends };
-  return KINDS.flatMap((kind) => {
-    const { removed, set } = deltas[kind];
+function changedBy(before: DesiredState, delta: Delta): Changed[] {
+  const { rest } = delta;
+  const lists = LISTS.filter((list) => rest !== undefined && before[list] !== rest[list]).map(
+    (list): Changed => ({ name: list === 'node' ? NODE_NAME : list, how: 'updated' }),
+  );
+  const named = KINDS.flatMap((kind) => {
+    const { removed, set } = delta[kind];
+    const was: ReadonlyMap<string, object> = before[kind];
+    const names = new Set(set.map(({ name }) => name));
     return [
-      ...removed.filter((name) => !after[kind].has(name)).map((name): Changed => ({ name, how: 'deleted' })),
-      ...set.map(({ name }): Changed => ({ name, how: before[kind].has(name) ? 'updated' : 'created' })),
+      ...removed.filter((name) => !names.has(name)).map((name): Changed => ({ name, how: 'deleted' })),
+      ...set
+        .filter((resource) => was.get(resource.name) !== resource)
+        .map(({ name }): Changed => ({ name, how: was.has(name) ? 'updated' : 'created' })),
     ];
   });
+  return [...named, ...lists];
 }
 
-/** The entry of a change from a state to another. */
+/** The entry of a revision. @param delta what leads to it */
 export function historyEntry(
   before: DesiredState,
-  after: DesiredState,
-  { actor, action, timeMs }: Authorship,
+  revision: number,
+  { actor, action, comment, timeMs }: Authorship,
+  delta: Delta,
 ): HistoryEntry {
   return {
-    revision: after.revision,
+    revision,
     actor,
     action,
+    comment,
     timeMs,
-    changed: changedBetween(before, after, deltaBetween(before, after, 'any')),
-    undo: deltaBetween(after, before, 'any'),
+    changed: changedBy(before, delta),
+    undo: inverseOf(before, delta),
   };
 }
 
-/** A history with one entry more, without those that are too old. */
+/**
+ * A history with one entry more, without those that are too old. The last one is kept, however much it changed; others as
+ * far as they are HISTORY_LENGTH with HISTORY_RESOURCES changed resources at most.
+ */
 export function withEntryOf(history: readonly HistoryEntry[], entry: HistoryEntry): readonly HistoryEntry[] {
-  return [...history, entry].slice(-HISTORY_LENGTH);
+  const kept = [...history.slice(1 - HISTORY_LENGTH), entry];
+  let resources = entry.changed.length;
+  let first = kept.length - 1;
+  while (first > 0) {
+    resources += kept[first - 1]!.changed.length;
+    if (resources > HISTORY_RESOURCES) break;
+    first--;
+  }
+  return kept.slice(first);
 }
 
 /**
@@ -90,6 +112,7 @@ export const historyCodec = z.array(
       revision: whole,
       actor: z.string(),
       action: z.string(),
+      comment: z.string(),
       timeMs: z.number(),
       changed: z.array(z.object({ name: z.string(), how: z.enum(['created', 'updated', 'deleted']) })),
       undo: deltaCodec,

@@ -7,17 +7,25 @@ export type IdsFault =
 /** No number is free. */
 export class IdsError extends CodedError<IdsFault> {}
 
-/** Numbers 0..limit-1 by key, the lowest that is free first: tables indexed by them stay dense. */
+/** Numbers by key, the lowest that is free first: tables indexed by them stay dense. */
 export class Numbers {
   readonly #what: string;
   readonly #limit: number;
+  readonly #numberAt: (place: number) => number;
   readonly #byKey = new Map<string, number>();
   readonly #used = new Set<number>();
+  /** Every place below it is taken. */
+  #firstFree = 0;
 
-  /** @param what named in the error, plural */
-  constructor(what: string, limit: number) {
+  /**
+   * @param what named in the error, plural
+   * @param limit how many there are
+   * @param numberAt the numbers in rising order, by place from 0 on
+   */
+  constructor(what: string, limit: number, numberAt: (place: number) => number = (place) => place) {
     this.#what = what;
     this.#limit = limit;
+    this.#numberAt = numberAt;
   }
 
   get(key: string): number | undefined {
@@ -31,28 +39,38 @@ export class Numbers {
   acquire(key: string): number {
     const held = this.#byKey.get(key);
     if (held !== undefined) return held;
-    let number = 0;
-    while (this.#used.has(number)) number++;
-    if (number >= this.#limit) {
+    while (this.#firstFree < this.#limit && this.#used.has(this.#numberAt(this.#firstFree)))
+      this.#firstFree++;
+    if (this.#firstFree >= this.#limit) {
       throw new IdsError(
         { code: 'IDS_NUMBERS', what: this.#what, limit: this.#limit },
         `no more than ${this.#limit} ${this.#what} are possible`,
       );
     }
-    this.#byKey.set(key, number);
-    this.#used.add(number);
+    const number = this.#numberAt(this.#firstFree);
+    this.adopt(key, number);
     return number;
   }
 
-  /** Give the numbers of all other keys back. */
-  retain(keys: ReadonlySet<string>): void {
-    for (const [key, number] of this.#byKey) {
-      if (keys.has(key)) continue;
-      this.#byKey.delete(key);
-      this.#used.delete(number);
-    }
+  /** Have a key keep a number that it had before: for one that tables already know. */
+  adopt(key: string, number: number): void {
+    this.#byKey.set(key, number);
+    this.#used.add(number);
+  }
+
+  /** Give the number of a key back. Idempotent. */
+  release(key: string): void {
+    const number = this.#byKey.get(key);
+    if (number === undefined) return;
+    this.#byKey.delete(key);
+    this.#used.delete(number);
+    // Places are in the order of numbers; to look from the start again costs less than to know the place.
+    this.#firstFree = 0;
   }
 }
+
+/** What is known of a row that tables had before, and that no backend has. */
+const nameOfRow = (index: number): string => `row ${index}`;
 
 /**
  * Rows of `reals` by backend address, 1..limit. Connection tables hold row numbers, so a row whose backend is
@@ -64,6 +82,8 @@ export class RealIndices {
   readonly #byKey = new Map<string, number>();
   /** Row by the address that had it, longest at rest first (a Map keeps the order of insertion). */
   readonly #resting = new Map<string, number>();
+  /** Rows that were in use before those that are given out here. */
+  readonly #adopted = new Set<number>();
   #nextFresh = 1;
 
   constructor(limit: number) {
@@ -74,14 +94,20 @@ export class RealIndices {
     return this.#byKey.get(key);
   }
 
+  /** Rows in use. */
+  get size(): number {
+    return this.#byKey.size;
+  }
+
   /**
    * The row of an address; a new one when it has none. Rows that were never used come first.
    * @param trackedFlows flows by row; asked only when a row at rest is needed
    * @throws IdsError IDS_REALS: all rows are in use, or flows still point at those that rest
    */
   acquire(key: string, trackedFlows: () => ReadonlyMap<number, number>): number {
-    const index =
-      this.#byKey.get(key) ?? this.#resting.get(key) ?? this.#fresh() ?? this.#rested(trackedFlows());
+    const held = this.#byKey.get(key);
+    if (held !== undefined) return held;
+    const index = this.#resting.get(key) ?? this.#fresh() ?? this.#rested(trackedFlows());
     if (index === undefined) {
       throw new IdsError(
         { code: 'IDS_REALS', limit: this.#limit, resting: this.#resting.size },
@@ -93,16 +119,28 @@ export class RealIndices {
     return index;
   }
 
-  /** Lay the rows of all other addresses to rest. */
-  retain(keys: ReadonlySet<string>): void {
-    for (const [key, index] of this.#byKey) {
-      if (keys.has(key)) continue;
-      this.#byKey.delete(key);
-      this.#resting.set(key, index);
-    }
+  /** Have an address keep the row that tables already have for it. */
+  adopt(key: string, index: number): void {
+    this.#byKey.set(key, index);
+    this.#adopted.add(index);
+  }
+
+  /** Lay a row to rest that tables have emptied, and flows may still point at. */
+  adoptResting(index: number): void {
+    this.#resting.set(nameOfRow(index), index);
+    this.#adopted.add(index);
+  }
+
+  /** Lay the row of an address to rest. Idempotent. */
+  release(key: string): void {
+    const index = this.#byKey.get(key);
+    if (index === undefined) return;
+    this.#byKey.delete(key);
+    this.#resting.set(key, index);
   }
 
   #fresh(): number | undefined {
+    while (this.#adopted.has(this.#nextFresh)) this.#nextFresh++;
     return this.#nextFresh <= this.#limit ? this.#nextFresh++ : undefined;
   }
 

@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import {
+  assertNever,
+  type BalancerOptions,
   type Flow,
   formatIp,
   formatMac,
   type IpAddress,
   type Mac,
+  OPTION_NAMES,
   parseIp,
   parseMac,
   type VipKey,
 } from '../../lb/index.js';
-import type { Backend, DesiredState, NodeState, Pool, Version, Vip } from './model.js';
+import type { Probe } from '../health/types.js';
+import type { Backend, CheckResource, DesiredState, NodeState, Pool, Version, Vip } from './model.js';
 
 /*
  * Resources as JSON, and back to what they were, versions and times included. Addresses are text; what is undefined is
@@ -43,8 +47,61 @@ export const vipCodec = z
   .transform((vip): Vip => ({ ...vip, ringAlgorithm: vip.ringAlgorithm }));
 
 export const poolCodec = z
-  .object({ name: z.string(), displayName: z.string(), ringAlgorithm: algorithm, ...version })
-  .transform((pool): Pool => pool);
+  .object({
+    name: z.string(),
+    displayName: z.string(),
+    ringAlgorithm: algorithm,
+    healthChecks: z.array(z.string()),
+    panicPercent: z.number(),
+    belowFloor: z.enum(['last-resort', 'drop']),
+    slowStart: z.object({ windowMs: z.number(), minPercent: z.number(), steps: whole }).optional(),
+    drainTimeoutMs: z.number().optional(),
+    ...version,
+  })
+  .transform((pool): Pool => ({ ...pool, slowStart: pool.slowStart, drainTimeoutMs: pool.drainTimeoutMs }));
+
+const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
+const dialled = { port: whole, tls: z.boolean(), insecureSkipVerify: z.boolean(), host: z.string() };
+const probe = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('tcp'),
+    port: whole,
+    send: bytes.exactOptional(),
+    expect: bytes.exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('http'),
+    ...dialled,
+    path: z.string(),
+    method: z.string(),
+    expectedStatuses: z.array(z.object({ from: whole, to: whole })),
+    expectBody: z.string().exactOptional(),
+  }),
+  z.object({ kind: z.literal('grpc'), ...dialled, service: z.string() }),
+  z.object({ kind: z.literal('icmp'), payloadBytes: whole }),
+  z.object({ kind: z.literal('udp'), port: whole, send: bytes, expect: bytes.exactOptional() }),
+]);
+
+export const checkCodec = z
+  .object({
+    name: z.string(),
+    displayName: z.string(),
+    check: z.object({
+      name: z.string(),
+      probe,
+      path: z.enum(['direct', 'tunnel']),
+      intervalMs: z.number(),
+      timeoutMs: z.number(),
+      rise: whole,
+      fall: whole,
+      jitterPercent: z.number(),
+      fastIntervalMs: z.number(),
+      initialDelayMs: z.number(),
+      firstResultDecides: z.boolean(),
+    }),
+    ...version,
+  })
+  .transform((resource): CheckResource => resource);
 
 export const backendCodec = z
   .object({
@@ -53,6 +110,8 @@ export const backendCodec = z
     address,
     weight: whole,
     drainStartMs: z.number().optional(),
+    drainDeadlineMs: z.number().optional(),
+    leaves: z.boolean(),
     mac: mac.optional(),
     isLocal: z.boolean(),
     isDown: z.boolean(),
@@ -63,6 +122,7 @@ export const backendCodec = z
       ...backend,
       addressKey: formatIp(backend.address),
       drainStartMs: backend.drainStartMs,
+      drainDeadlineMs: backend.drainDeadlineMs,
       mac: backend.mac,
     }),
   );
@@ -71,12 +131,27 @@ const flow = z
   .object({ src: address, dst: address, sport: whole, dport: whole, protocol })
   .transform((fields): Flow => fields);
 
+const options = z
+  .strictObject(
+    Object.fromEntries(OPTION_NAMES.map((name) => [name, z.union([z.boolean(), whole]).exactOptional()])),
+  )
+  .transform((read): BalancerOptions => read);
+
+/** In the order of the names. */
+const optionsJson = (given: BalancerOptions): Record<string, number | boolean> =>
+  Object.fromEntries(
+    OPTION_NAMES.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
+  );
+
 const node = z
   .object({
     routerMac: mac.optional(),
     ownAddresses: z.array(address),
     decapDestinations: z.array(z.object({ address, egress: z.boolean() })),
     watchedVip: z.string().optional(),
+    options,
+    etag: z.string(),
+    revision: whole,
   })
   .transform(
     (fields): NodeState => ({ ...fields, routerMac: fields.routerMac, watchedVip: fields.watchedVip }),
@@ -116,7 +191,65 @@ export const poolJson = (pool: Pool): z.input<typeof poolCodec> => ({
   name: pool.name,
   displayName: pool.displayName,
   ringAlgorithm: pool.ringAlgorithm,
+  healthChecks: [...pool.healthChecks],
+  panicPercent: pool.panicPercent,
+  belowFloor: pool.belowFloor,
+  slowStart: pool.slowStart,
+  drainTimeoutMs: pool.drainTimeoutMs,
   ...versionJson(pool),
+});
+
+const base64 = (data: Uint8Array) => Buffer.from(data).toString('base64');
+
+function probeJson(value: Probe): z.input<typeof probe> {
+  switch (value.kind) {
+    case 'tcp': {
+      const { kind, port, send, expect } = value;
+      return { kind, port, ...(send && { send: base64(send) }), ...(expect && { expect: base64(expect) }) };
+    }
+    case 'udp': {
+      const { kind, port, send, expect } = value;
+      return { kind, port, send: base64(send), ...(expect && { expect: base64(expect) }) };
+    }
+    case 'http': {
+      const { kind, port, tls, insecureSkipVerify, host, path, method, expectBody } = value;
+      const expectedStatuses = value.expectedStatuses.map(({ from, to }) => ({ from, to }));
+      const asked = { kind, port, tls, insecureSkipVerify, host, path, method, expectedStatuses };
+      return { ...asked, ...(expectBody !== undefined && { expectBody }) };
+    }
+    case 'grpc': {
+      const { kind, port, tls, insecureSkipVerify, host, service } = value;
+      return { kind, port, tls, insecureSkipVerify, host, service };
+    }
+    case 'icmp':
+      return { kind: value.kind, payloadBytes: value.payloadBytes };
+    default:
+      return assertNever(value);
+  }
+}
+
+export const checkJson = ({
+  name,
+  displayName,
+  check,
+  ...rest
+}: CheckResource): z.input<typeof checkCodec> => ({
+  name,
+  displayName,
+  check: {
+    name: check.name,
+    probe: probeJson(check.probe),
+    path: check.path,
+    intervalMs: check.intervalMs,
+    timeoutMs: check.timeoutMs,
+    rise: check.rise,
+    fall: check.fall,
+    jitterPercent: check.jitterPercent,
+    fastIntervalMs: check.fastIntervalMs,
+    initialDelayMs: check.initialDelayMs,
+    firstResultDecides: check.firstResultDecides,
+  },
+  ...versionJson(rest),
 });
 
 export const backendJson = (backend: Backend): z.input<typeof backendCodec> => ({
@@ -125,6 +258,8 @@ export const backendJson = (backend: Backend): z.input<typeof backendCodec> => (
   address: backend.addressKey,
   weight: backend.weight,
   drainStartMs: backend.drainStartMs,
+  drainDeadlineMs: backend.drainDeadlineMs,
+  leaves: backend.leaves,
   mac: backend.mac && formatMac(backend.mac),
   isLocal: backend.isLocal,
   isDown: backend.isDown,
@@ -133,7 +268,10 @@ export const backendJson = (backend: Backend): z.input<typeof backendCodec> => (
 
 export const restJson = (state: RestState): z.input<typeof restCodec> => ({
   node: {
-    ...state.node,
+    etag: state.node.etag,
+    revision: state.node.revision,
+    options: optionsJson(state.node.options),
+    watchedVip: state.node.watchedVip,
     routerMac: state.node.routerMac && formatMac(state.node.routerMac),
     ownAddresses: state.node.ownAddresses.map(formatIp),
     decapDestinations: state.node.decapDestinations.map((one) => ({
@@ -159,14 +297,16 @@ export const stateCodec = z
     vips: z.array(vipCodec),
     pools: z.array(poolCodec),
     backends: z.array(backendCodec),
+    healthChecks: z.array(checkCodec),
     rest: restCodec,
   })
   .transform(
-    ({ revision, vips, pools, backends, rest }): DesiredState => ({
+    ({ revision, vips, pools, backends, healthChecks, rest }): DesiredState => ({
       revision,
       vips: named(vips),
       pools: named(pools),
       backends: named(backends),
+      healthChecks: named(healthChecks),
       ...rest,
     }),
   );
@@ -179,5 +319,6 @@ export const stateJson = (state: DesiredState): z.input<typeof stateCodec> => ({
   vips: [...state.vips.values()].map(vipJson),
   pools: [...state.pools.values()].map(poolJson),
   backends: [...state.backends.values()].map(backendJson),
+  healthChecks: [...state.healthChecks.values()].map(checkJson),
   rest: restJson(state),
 });

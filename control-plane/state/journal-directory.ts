@@ -78,6 +78,11 @@ export class JournalDirectory {
     await this.#journal.retract(start);
   }
 
+  /** Bytes of the last snapshot, and of the journal behind it. */
+  get sizes(): { readonly snapshotBytes: number; readonly journalBytes: number } {
+    return { snapshotBytes: this.#snapshotBytes, journalBytes: this.#journal?.sizeBytes ?? 0 };
+  }
+
   /** Close the files. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type HistoryEntry, historyEntry, withEntryOf } from './history.js';
-import { applyDelta, type Delta, deltaCodec, deltaJson } from './journal-delta.js';
+import { advance, type Delta, deltaCodec, deltaJson, ownState } from './journal-delta.js';
 import { JournalError } from './journal-faults.js';
 import { DRAFT_SUFFIX, type StateFiles, writeWhole } from './journal-files.js';
 import {
@@ -18,6 +18,7 @@ import { fileName, type Kept, parseFileName, readSnapshot } from './snapshot.js'
 export interface ChangeRecord {
   readonly revision: number;
   readonly actor: string;
+  readonly comment: string;
   readonly action: string;
   readonly timeMs: number;
   readonly delta: Delta;
@@ -26,6 +27,7 @@ export interface ChangeRecord {
 const changeCodec = z.object({
   revision: z.int().positive(),
   actor: z.string(),
+  comment: z.string(),
   action: z.string(),
   timeMs: z.number(),
   delta: deltaCodec,
@@ -72,7 +74,7 @@ interface JournalFile {
 class Recovery {
   readonly #files: StateFiles;
   readonly #notes: RecoveryNote[] = [];
-  #state = EMPTY_STATE;
+  #own = ownState(EMPTY_STATE);
   #history: readonly HistoryEntry[] = [];
   #replayed = 0;
 
@@ -98,7 +100,7 @@ class Recovery {
     const first = base?.generation ?? 1;
     const continueAt = await this.#replay(journals.filter((generation) => generation >= first));
     return {
-      state: this.#state,
+      state: this.#own.state,
       history: this.#history,
       notes: this.#notes,
       replayed: this.#replayed,
@@ -115,7 +117,7 @@ class Recovery {
     for (const generation of generations) {
       const read = await readSnapshot(this.#files, generation);
       if (read.ok) {
-        this.#state = read.kept.state;
+        this.#own = ownState(read.kept.state);
         this.#history = read.kept.history;
         return { generation, sizeBytes: read.sizeBytes };
       }
@@ -135,7 +137,7 @@ class Recovery {
     let end: number | undefined;
     for (const [i, journal] of journals.entries()) {
       const next = journals[i + 1];
-      const before = this.#state.revision;
+      const before = this.#own.state.revision;
       const base = journal.header?.baseRevision ?? before;
       if (base !== before) {
         await this.#damaged(journal.name, 0, `follows revision ${base}, not ${before}`, 0);
@@ -157,7 +159,7 @@ class Recovery {
     // Records have checksums and numbers of their own, and are used where the header cannot be.
     if (header?.generation !== generation) await this.#damaged(name, 0, 'header checksum', 0);
     let offset = FILE_HEADER_BYTES;
-    while (offset < bytes.length && this.#state.revision < last) {
+    while (offset < bytes.length && this.#own.state.revision < last) {
       const found = recordAt(bytes, offset);
       if (!found.ok && found.flaw === 'cut') {
         this.#notes.push({ kind: 'torn', file: name, offset, lostBytes: bytes.length - offset });
@@ -177,12 +179,13 @@ class Recovery {
   #apply(payload: Uint8Array): string | undefined {
     try {
       const record: ChangeRecord = changeCodec.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
-      const before = this.#state;
+      const before = this.#own.state;
       if (record.revision !== before.revision + 1) {
         return `revision ${record.revision} follows ${before.revision}`;
       }
-      this.#state = applyDelta(before, record.delta, record.revision);
-      this.#history = withEntryOf(this.#history, historyEntry(before, this.#state, record));
+      // Before the state moves on: it is the same object for thousands of changes.
+      this.#history = withEntryOf(this.#history, historyEntry(before, record.revision, record, record.delta));
+      advance(this.#own, record.delta, record.revision);
       this.#replayed++;
       return undefined;
     } catch (error) {

@@ -5,11 +5,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseIp, parseMac } from '../../lb/index.js';
+import type { Probe } from '../health/types.js';
 import type { Change } from './changes.js';
 import { stateCodec, stateJson } from './journal-codec.js';
 import { DirectoryLock } from './journal-lock.js';
 import { headerBytes } from './journal-record.js';
-import { type Backend, type DesiredState, EMPTY_STATE, type Pool, type Vip } from './model.js';
+import {
+  type Backend,
+  type CheckResource,
+  type DesiredState,
+  EMPTY_STATE,
+  type Pool,
+  type Vip,
+} from './model.js';
 import { Store } from './store.js';
 
 let directory: string;
@@ -28,6 +36,40 @@ async function make(store: Store, ...changes: Change[]): Promise<void> {
 }
 
 const VERSION = { etag: 'e-7', revision: 7, createTimeMs: 5, updateTimeMs: 6 };
+const TLS = { port: 443, tls: true, insecureSkipVerify: true, host: 'example.net' };
+/** Every field that a probe can have, set; and a kind without those that may be absent. */
+const PROBES: readonly Probe[] = [
+  { kind: 'tcp', port: 25, send: Uint8Array.of(0, 255), expect: Uint8Array.of(50) },
+  {
+    kind: 'http',
+    ...TLS,
+    path: '/é?a=b',
+    method: 'HEAD',
+    expectedStatuses: [{ from: 200, to: 299 }],
+    expectBody: 'ok',
+  },
+  { kind: 'grpc', ...TLS, service: 's' },
+  { kind: 'icmp', payloadBytes: 56 },
+  { kind: 'udp', port: 53, send: Uint8Array.of(1) },
+];
+const checkOf = (probe: Probe): CheckResource => ({
+  name: `healthChecks/${probe.kind}`,
+  displayName: 'd',
+  check: {
+    name: probe.kind,
+    probe,
+    path: probe.kind === 'http' ? 'tunnel' : 'direct',
+    intervalMs: 1000,
+    timeoutMs: 500,
+    rise: 2,
+    fall: 3,
+    jitterPercent: 10,
+    fastIntervalMs: 200,
+    initialDelayMs: 50,
+    firstResultDecides: true,
+  },
+  ...VERSION,
+});
 /** Every field that a state can have, set. */
 const FULL: DesiredState = {
   revision: 9,
@@ -47,7 +89,20 @@ const FULL: DesiredState = {
     ],
   ]),
   pools: new Map<string, Pool>([
-    ['pools/p', { name: 'pools/p', displayName: '', ringAlgorithm: 'v1', ...VERSION }],
+    [
+      'pools/p',
+      {
+        name: 'pools/p',
+        displayName: '',
+        ringAlgorithm: 'v1',
+        healthChecks: ['healthChecks/tcp'],
+        panicPercent: 50,
+        belowFloor: 'drop',
+        slowStart: { windowMs: 60_000, minPercent: 10, steps: 6 },
+        drainTimeoutMs: 30_000,
+        ...VERSION,
+      },
+    ],
   ]),
   backends: new Map<string, Backend>([
     [
@@ -59,6 +114,8 @@ const FULL: DesiredState = {
         addressKey: 'fc00::1',
         weight: 65535,
         drainStartMs: 12.5,
+        drainDeadlineMs: 99.5,
+        leaves: true,
         mac: parseMac('02:00:00:00:00:01'),
         isLocal: true,
         isDown: true,
@@ -74,6 +131,8 @@ const FULL: DesiredState = {
         addressKey: '10.0.0.1',
         weight: 0,
         drainStartMs: undefined,
+        drainDeadlineMs: undefined,
+        leaves: false,
         mac: undefined,
         isLocal: false,
         isDown: false,
@@ -81,11 +140,15 @@ const FULL: DesiredState = {
       },
     ],
   ]),
+  healthChecks: new Map(PROBES.map((probe) => [`healthChecks/${probe.kind}`, checkOf(probe)])),
   node: {
     routerMac: parseMac('02:00:00:00:00:02'),
     ownAddresses: [parseIp('10.0.0.2')],
     decapDestinations: [{ address: parseIp('10.0.0.3'), egress: true }],
     watchedVip: 'vips/v',
+    options: { gue: true, guePort: 1, maxFrameBytes: 9000 },
+    etag: 'e-8',
+    revision: 8,
   },
   serverIds: [{ id: 4_294_967_295, backend: parseIp('10.0.0.1') }],
   sourceRoutes: [{ prefix: { address: parseIp('198.51.100.0'), bits: 24 }, backend: parseIp('10.0.0.1') }],

@@ -1,4 +1,14 @@
-import { type Flow, formatIp, type IpAddress, type Mac, type Prefix, type VipKey } from '../../lb/index.js';
+import {
+  type BalancerOptions,
+  type Flow,
+  formatIp,
+  type IpAddress,
+  type Mac,
+  type Prefix,
+  type VipKey,
+} from '../../lb/index.js';
+import type { PoolPolicy, SlowStart } from '../health/pool-health.js';
+import type { HealthCheck } from '../health/types.js';
 
 /**
  * How weights are spread. `v2`: backends take turns in proportion to their weights. `v1`: each takes its
@@ -37,6 +47,22 @@ export interface Pool extends Version {
   readonly name: string;
   readonly displayName: string;
   readonly ringAlgorithm: RingAlgorithm;
+  /** Names of the health checks that a backend must pass, all of them; none: backends are taken to be healthy. */
+  readonly healthChecks: readonly string[];
+  /** What is done while few backends are healthy. */
+  readonly panicPercent: PoolPolicy['panicPercent'];
+  readonly belowFloor: PoolPolicy['belowFloor'];
+  /** undefined: a backend that recovers has its whole weight at once. */
+  readonly slowStart: SlowStart | undefined;
+  /** How long a drain may last that names no time of its own; undefined: until it is ended by hand. */
+  readonly drainTimeoutMs: number | undefined;
+}
+
+/** How backends are checked; `check.name` is the id. */
+export interface CheckResource extends Version {
+  readonly name: string;
+  readonly displayName: string;
+  readonly check: HealthCheck;
 }
 
 /** A real server. `address` never changes. */
@@ -51,11 +77,15 @@ export interface Backend extends Version {
   readonly weight: number;
   /** When draining began, milliseconds since 1970; undefined while in service. */
   readonly drainStartMs: number | undefined;
+  /** When the drain ends and the backend is down, whoever is still connected; undefined: never. */
+  readonly drainDeadlineMs: number | undefined;
+  /** It is removed when its drain ends. */
+  readonly leaves: boolean;
   /** Of its next hop, where the operator gave it; backends with the same address have the same. */
   readonly mac: Mac | undefined;
   /** It is this host. Backends with the same address agree. */
   readonly isLocal: boolean;
-  /** Takes no flows, and UDP flows leave it. */
+  /** Disabled: it takes no flows, and those that it had go to others. */
   readonly isDown: boolean;
 }
 
@@ -84,7 +114,7 @@ export interface DecapDestination {
 }
 
 /** What a node has of its own. */
-export interface NodeState {
+export interface NodeState extends Pick<Version, 'etag' | 'revision'> {
   /** Next hop of backends that have none of their own; undefined: each has the one that is found for it. */
   readonly routerMac: Mac | undefined;
   /** One of a family at most. */
@@ -92,6 +122,8 @@ export interface NodeState {
   readonly decapDestinations: readonly DecapDestination[];
   /** Resource name of the VIP whose new connections are counted by backend. */
   readonly watchedVip: string | undefined;
+  /** Of the program, as they were given: what is absent is on where something needs it. */
+  readonly options: BalancerOptions;
 }
 
 /** All that an operator declared, by resource name. Never changed in place: a change makes a new one. */
@@ -101,18 +133,31 @@ export interface DesiredState {
   readonly vips: ReadonlyMap<string, Vip>;
   readonly pools: ReadonlyMap<string, Pool>;
   readonly backends: ReadonlyMap<string, Backend>;
+  readonly healthChecks: ReadonlyMap<string, CheckResource>;
   readonly node: NodeState;
   readonly serverIds: readonly ServerId[];
   readonly sourceRoutes: readonly SourceRoute[];
   readonly globalFlows: readonly GlobalFlow[];
 }
 
+/** Name of the node that answers. */
+export const NODE_NAME = 'nodes/self';
+
 export const EMPTY_STATE: DesiredState = {
   revision: 0,
   vips: new Map(),
   pools: new Map(),
   backends: new Map(),
-  node: { routerMac: undefined, ownAddresses: [], decapDestinations: [], watchedVip: undefined },
+  healthChecks: new Map(),
+  node: {
+    etag: '',
+    revision: 0,
+    routerMac: undefined,
+    ownAddresses: [],
+    decapDestinations: [],
+    watchedVip: undefined,
+    options: {},
+  },
   serverIds: [],
   sourceRoutes: [],
   globalFlows: [],
@@ -129,19 +174,48 @@ export const NAME_FORMS = {
   vip: { form: 'vips/{vip}', pattern: new RegExp(`^vips/${ID}$`) },
   pool: { form: 'pools/{pool}', pattern: new RegExp(`^pools/${ID}$`) },
   backend: { form: 'pools/{pool}/backends/{backend}', pattern: new RegExp(`^pools/${ID}/backends/${ID}$`) },
+  healthCheck: { form: 'healthChecks/{health_check}', pattern: new RegExp(`^healthChecks/${ID}$`) },
 } as const;
 export type ResourceKind = keyof typeof NAME_FORMS;
 
 export const vipName = (id: string): string => `vips/${id}`;
 export const poolName = (id: string): string => `pools/${id}`;
+export const checkName = (id: string): string => `healthChecks/${id}`;
 export const backendName = (pool: string, id: string): string => `${pool}/backends/${id}`;
 
 /** The last part of a resource's name. */
 export const idOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
 
+/** What a pool has that says nothing of it. */
+export const POOL_DEFAULTS = {
+  ringAlgorithm: 'v2',
+  healthChecks: [],
+  panicPercent: 0,
+  belowFloor: 'last-resort',
+  slowStart: undefined,
+  drainTimeoutMs: undefined,
+} as const satisfies Partial<Pool>;
+
 /** Backends of a pool, in the order of their creation. */
 export function backendsOf(state: DesiredState, pool: string): Backend[] {
   return [...state.backends.values()].filter((backend) => backend.pool === pool);
+}
+
+/** Made once for each version of the backends: a list of VIPs asks for pool after pool. */
+const indexes = new WeakMap<DesiredState['backends'], ReadonlyMap<string, readonly Backend[]>>();
+
+/** Backends of each pool, in the order of their creation. */
+export function backendsByPool({ backends }: DesiredState): ReadonlyMap<string, readonly Backend[]> {
+  const known = indexes.get(backends);
+  if (known !== undefined) return known;
+  const byPool = new Map<string, Backend[]>();
+  for (const backend of backends.values()) {
+    const held = byPool.get(backend.pool);
+    if (held === undefined) byPool.set(backend.pool, [backend]);
+    else held.push(backend);
+  }
+  indexes.set(backends, byPool);
+  return byPool;
 }
 
 /** VIPs that a pool serves. */
@@ -195,12 +269,17 @@ export function ringKey(state: DesiredState, vip: Vip): string {
   return algorithm === state.pools.get(vip.pool)?.ringAlgorithm ? vip.pool : `${vip.pool} ${algorithm}`;
 }
 
+/** The ring that a VIP uses. */
+export function ringOf(state: DesiredState, vip: Vip): Ring {
+  return { pool: vip.pool, algorithm: algorithmOf(state, vip) };
+}
+
 /** The rings that VIPs use, by key: VIPs of one pool and algorithm share one. */
 export function ringsInUse(state: DesiredState): Map<string, Ring> {
-  return new Map(
-    [...state.vips.values()].map((vip) => [
-      ringKey(state, vip),
-      { pool: vip.pool, algorithm: algorithmOf(state, vip) },
-    ]),
-  );
+  const rings = new Map<string, Ring>();
+  for (const vip of state.vips.values()) {
+    const key = ringKey(state, vip);
+    if (!rings.has(key)) rings.set(key, ringOf(state, vip));
+  }
+  return rings;
 }

@@ -1,38 +1,101 @@
 import type { CreatePool, DeletePool, UpdatePool } from './changes.js';
 import { exists, overLimit, StateError } from './faults.js';
-import { backendsOf, type DesiredState, idOf, type Pool, poolName, vipsOf } from './model.js';
+import { type PoolFields, poolFieldsOf } from './fields.js';
+import type { StateLimits } from './limits.js';
+import {
+  backendsOf,
+  type DesiredState,
+  idOf,
+  POOL_DEFAULTS,
+  type Pool,
+  poolName,
+  type Version,
+  vipsOf,
+} from './model.js';
 import { Checks, find } from './validate.js';
 import { checkEtag, firstVersion, nextVersion, type Stamp, withEntry, withoutEntries } from './version.js';
 
-/** A bound on what a client can make the server hold. */
-export const MAX_POOL_COUNT = 4096;
+export const MAX_HEALTH_CHECKS = 16;
+export const MAX_SECONDS = 86_400;
+export const MAX_WINDOW_SECONDS = 3600;
 
-export function createPool(state: DesiredState, change: CreatePool, stamp: Stamp): DesiredState {
+/** A pool without its name and version. */
+export type PoolBody = Omit<Pool, 'name' | keyof Version>;
+
+/**
+ * The pool that fields say. Rules that they break are noted.
+ * @param path of the pool in the request
+ */
+export function readPool(checks: Checks, path: string, fields: PoolFields): PoolBody {
+  const { displayName, ringAlgorithm, healthChecks, panicPercent, belowFloor, slowStart, drainTimeoutMs } =
+    fields;
+  checks.displayName(`${path}.display_name`, displayName);
+  for (const [i, name] of healthChecks.entries()) {
+    checks.name(`${path}.health_checks[${i}]`, 'healthCheck', name);
+    if (healthChecks.indexOf(name) !== i)
+      checks.fail(`${path}.health_checks[${i}]`, `${name} is there twice`);
+  }
+  if (healthChecks.length > MAX_HEALTH_CHECKS) {
+    checks.fail(`${path}.health_checks`, `${healthChecks.length} are more than ${MAX_HEALTH_CHECKS}`);
+  }
+  checks.whole(`${path}.panic_threshold_percent`, panicPercent, 100);
+  if (slowStart) {
+    checks.number(`${path}.slow_start.window`, slowStart.windowMs / 1000, 1, MAX_WINDOW_SECONDS);
+    checks.number(`${path}.slow_start.min_weight_percent`, slowStart.minPercent, 1, 100);
+    checks.number(`${path}.slow_start.steps`, slowStart.steps, 1, 100);
+  }
+  if (drainTimeoutMs !== undefined)
+    checks.number(`${path}.drain_timeout`, drainTimeoutMs / 1000, 0.001, MAX_SECONDS);
+  return { displayName, ringAlgorithm, healthChecks, panicPercent, belowFloor, slowStart, drainTimeoutMs };
+}
+
+/** Whether two pools are the same but for their versions. */
+export const samePool = (a: PoolBody, b: PoolBody): boolean => textOf(a) === textOf(b);
+
+const textOf = (pool: PoolBody): string =>
+  JSON.stringify([
+    pool.displayName,
+    pool.ringAlgorithm,
+    pool.healthChecks,
+    pool.panicPercent,
+    pool.belowFloor,
+    pool.slowStart && [pool.slowStart.windowMs, pool.slowStart.minPercent, pool.slowStart.steps],
+    pool.drainTimeoutMs,
+  ]);
+
+function checkReferences(state: DesiredState, { healthChecks }: PoolBody): void {
+  for (const [i, name] of healthChecks.entries()) {
+    find(state.healthChecks, 'healthCheck', name, `pool.health_checks[${i}]`);
+  }
+}
+
+export function createPool(
+  state: DesiredState,
+  change: CreatePool,
+  stamp: Stamp,
+  limits: StateLimits,
+): DesiredState {
   const checks = new Checks();
   checks.id('pool_id', change.id);
-  checks.displayName('pool.display_name', change.displayName);
+  const body = readPool(checks, 'pool', { ...POOL_DEFAULTS, ...change });
   checks.done();
+  checkReferences(state, body);
   const name = poolName(change.id);
   if (state.pools.has(name)) throw exists('pool', name, `pool_id: ${name} exists`);
-  if (state.pools.size >= MAX_POOL_COUNT) throw overLimit('pools', MAX_POOL_COUNT);
-  const pool: Pool = {
-    name,
-    displayName: change.displayName,
-    ringAlgorithm: 'v2',
-    ...firstVersion(stamp),
-  };
+  if (state.pools.size >= limits.pools) throw overLimit('pools', limits.pools);
+  const pool: Pool = { name, ...body, ...firstVersion(stamp) };
   return { ...state, revision: stamp.revision, pools: withEntry(state.pools, name, pool) };
 }
 
 export function updatePool(state: DesiredState, change: UpdatePool, stamp: Stamp): DesiredState {
   const pool = find(state.pools, 'pool', change.name, 'pool.name');
   checkEtag(pool.name, pool, change.etag);
-  const { displayName = pool.displayName } = change.fields;
   const checks = new Checks();
-  checks.displayName('pool.display_name', displayName);
+  const body = readPool(checks, 'pool', { ...poolFieldsOf(pool), ...change.fields });
   checks.done();
-  if (displayName === pool.displayName) return state;
-  const changed: Pool = { ...pool, displayName, ...nextVersion(pool, stamp) };
+  checkReferences(state, body);
+  if (samePool(pool, body)) return state;
+  const changed: Pool = { ...pool, ...body, ...nextVersion(pool, stamp) };
   return { ...state, revision: stamp.revision, pools: withEntry(state.pools, pool.name, changed) };
 }
 
@@ -59,9 +122,16 @@ export function deletePool(state: DesiredState, change: DeletePool, stamp: Stamp
       `${pool.name} ${uses.join(' and ')}: delete them first, or use force to delete them with it`,
     );
   }
+  const { etag, revision } = stamp;
+  const { watchedVip } = state.node;
+  const node =
+    watchedVip !== undefined && vips.includes(watchedVip)
+      ? { ...state.node, watchedVip: undefined, etag, revision }
+      : state.node;
   return {
     ...state,
-    revision: stamp.revision,
+    revision,
+    node,
     pools: withoutEntries(state.pools, [pool.name]),
     vips: withoutEntries(state.vips, vips),
     backends: withoutEntries(state.backends, backends),

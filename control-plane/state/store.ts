@@ -1,10 +1,11 @@
 import { applyChange, type Change } from './changes.js';
 import { type Authorship, type HistoryEntry, historyEntry, withEntryOf } from './history.js';
-import { deltaBetween } from './journal-delta.js';
+import { type Delta, deltaBetween } from './journal-delta.js';
 import { JournalDirectory } from './journal-directory.js';
 import { directoryFiles, type StateFiles } from './journal-files.js';
 import { DirectoryLock } from './journal-lock.js';
 import type { RecoveryNote } from './journal-recover.js';
+import { DEFAULT_LIMITS, type StateLimits } from './limits.js';
 import { type DesiredState, EMPTY_STATE } from './model.js';
 
 export interface StoreOptions {
@@ -12,6 +13,8 @@ export interface StoreOptions {
   readonly nowMs: () => number;
   /** Unlike that of any other run: etags of an earlier run must not match those of other versions. */
   readonly epoch: string;
+  /** How much can be declared; unless given, what the program as it is built has room for. */
+  readonly limits?: StateLimits;
 }
 
 export interface DurableOptions extends StoreOptions {
@@ -26,6 +29,14 @@ export interface RecoveryReport {
   readonly replayed: number;
   readonly notes: readonly RecoveryNote[];
 }
+
+/** A revision that has become the present one. */
+export interface Commit {
+  readonly before: DesiredState;
+  readonly after: DesiredState;
+  readonly entry: HistoryEntry;
+}
+export type CommitListener = (commit: Commit) => void;
 
 /** Who changes the configuration where nobody is named: the process itself. */
 export const LOCAL_ACTOR = 'local';
@@ -43,14 +54,17 @@ interface Durable {
 export class Store {
   readonly #nowMs: () => number;
   readonly #epoch: string;
+  readonly #limits: StateLimits;
   readonly #durable: Durable | undefined;
   readonly #drafts = new WeakMap<DesiredState, Authorship>();
-  #recorded: DesiredState | undefined;
+  #recorded: { readonly draft: DesiredState; readonly delta: Delta } | undefined;
   #state: DesiredState = EMPTY_STATE;
   #history: readonly HistoryEntry[] = [];
+  readonly #listeners = new Set<CommitListener>();
 
   /** A store in memory, empty. */
-  constructor({ nowMs, epoch }: StoreOptions, durable?: Durable) {
+  constructor({ nowMs, epoch, limits = DEFAULT_LIMITS }: StoreOptions, durable?: Durable) {
+    this.#limits = limits;
     this.#nowMs = nowMs;
     this.#epoch = epoch;
     this.#durable = durable;
@@ -88,6 +102,11 @@ export class Store {
     return new Store(options, { directory, release });
   }
 
+  /** Version of the whole configuration. */
+  get etag(): string {
+    return `${this.#epoch}-${this.#state.revision}`;
+  }
+
   get state(): DesiredState {
     return this.#state;
   }
@@ -95,6 +114,11 @@ export class Store {
   /** What led to the present state, oldest first; as far as it is remembered. */
   get history(): readonly HistoryEntry[] {
     return this.#history;
+  }
+
+  /** What is on the disk; undefined for a store in memory. */
+  get sizes(): JournalDirectory['sizes'] | undefined {
+    return this.#durable?.directory.sizes;
   }
 
   /** What was found at the start; undefined for a store in memory. */
@@ -106,24 +130,28 @@ export class Store {
 
   /**
    * The state that a change would lead to, under the next revision; the present state when it changes nothing.
-   * @param actor who asks for it
+   * @param actor   who asks for it
+   * @param comment why, for the history
    * @throws StateError
    */
-  draft(change: Change, actor: string = LOCAL_ACTOR): DesiredState {
-    return this.draftAll([change], actor);
+  draft(change: Change, actor: string = LOCAL_ACTOR, comment = ''): DesiredState {
+    return this.draftAll([change], actor, comment);
   }
 
   /**
    * The state that changes one after the other would lead to, as one revision: all of them or none.
    * @throws StateError of the first that cannot be made
    */
-  draftAll(changes: readonly Change[], actor: string = LOCAL_ACTOR): DesiredState {
+  draftAll(changes: readonly Change[], actor: string = LOCAL_ACTOR, comment = ''): DesiredState {
     const revision = this.#state.revision + 1;
     const timeMs = this.#nowMs();
     const stamp = { revision, timeMs, etag: `${this.#epoch}-${revision}` };
-    const draft = changes.reduce((state, change) => applyChange(state, change, stamp), this.#state);
+    const draft = changes.reduce(
+      (state, change) => applyChange(state, change, stamp, this.#limits),
+      this.#state,
+    );
     const action = [...new Set(changes.map(({ kind }) => kind))].join();
-    if (draft !== this.#state) this.#drafts.set(draft, { actor, action, timeMs });
+    if (draft !== this.#state) this.#drafts.set(draft, { actor, action, comment, timeMs });
     return draft;
   }
 
@@ -133,12 +161,12 @@ export class Store {
    */
   async record(draft: DesiredState): Promise<void> {
     const authorship = this.#authorshipOf(draft);
+    const delta = deltaBetween(this.#state, draft);
     if (this.#durable) {
       const kept = { state: this.#state, history: this.#history };
-      const delta = deltaBetween(this.#state, draft, 'kept');
       await this.#durable.directory.append(kept, { revision: draft.revision, ...authorship, delta });
     }
-    this.#recorded = draft;
+    this.#recorded = { draft, delta };
   }
 
   /**
@@ -146,7 +174,7 @@ export class Store {
    * @throws JournalError; the draft may come back at the next start then, unless another change is made before
    */
   async retract(draft: DesiredState): Promise<void> {
-    if (this.#recorded !== draft) throw new Error(`revision ${draft.revision} was not recorded`);
+    if (this.#recorded?.draft !== draft) throw new Error(`revision ${draft.revision} was not recorded`);
     this.#recorded = undefined;
     await this.#durable?.directory.retract();
   }
@@ -154,12 +182,26 @@ export class Store {
   /** Make a draft the present state. Drafts are recorded and committed in order, one at a time. */
   commit(draft: DesiredState): void {
     const authorship = this.#authorshipOf(draft);
-    if (this.#durable && this.#recorded !== draft) {
+    const recorded = this.#recorded?.draft === draft ? this.#recorded : undefined;
+    if (this.#durable && recorded === undefined) {
       throw new Error(`revision ${draft.revision} was not recorded`);
     }
     this.#recorded = undefined;
-    this.#history = withEntryOf(this.#history, historyEntry(this.#state, draft, authorship));
+    const before = this.#state;
+    const delta = recorded?.delta ?? deltaBetween(before, draft);
+    const entry = historyEntry(before, draft.revision, authorship, delta);
+    this.#history = withEntryOf(this.#history, entry);
     this.#state = draft;
+    for (const listener of this.#listeners) listener({ before, after: draft, entry });
+  }
+
+  /**
+   * Be told of each revision when it has become the present one. Listeners do not throw.
+   * @returns takes the listener back
+   */
+  onCommit(listener: CommitListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Close the files and give the directory back. Idempotent; a change afterwards is refused. */

@@ -4,7 +4,10 @@ import {
   isLoopback,
   isMulticast,
   isUnspecified,
+  type Mac,
+  type Prefix,
   parseIp,
+  parseMac,
   type VipProtocol,
 } from '../../lb/index.js';
 import { fieldError, fieldsError, notFound, type Violation } from './faults.js';
@@ -12,7 +15,7 @@ import { ID_PATTERN, ID_RULE, NAME_FORMS, type ResourceKind } from './model.js';
 
 export const MAX_WEIGHT = 65535;
 const MAX_PORT = 65535;
-const MAX_DISPLAY_NAME = 255;
+export const MAX_DISPLAY_NAME = 255;
 
 /** Gathers every fault of a request, so that a user sees all of them at once. */
 export class Checks {
@@ -54,6 +57,66 @@ export class Checks {
 
   protocol(field: string, protocol: VipProtocol | undefined): void {
     if (protocol === undefined) this.fail(field, 'is required: PROTOCOL_TCP or PROTOCOL_UDP');
+  }
+
+  /** A number that is not, to a largest and a least. */
+  number(field: string, value: number, min: number, max: number): void {
+    if (!Number.isFinite(value) || value < min || value > max)
+      this.fail(field, `${value} is not in ${min}..${max}`);
+  }
+
+  /** A MAC address of one host; undefined where the text is empty, or is none and the fault is noted. */
+  mac(field: string, text: string): Mac | undefined {
+    if (text === '') return undefined;
+    try {
+      const mac = parseMac(text);
+      if ((mac[0]! & 1) === 0) return mac;
+      this.fail(field, `${text} is a multicast MAC address, not that of one host`);
+    } catch {
+      this.fail(field, `"${text}" is not a MAC address, as in 02:00:00:00:00:01`);
+    }
+    return undefined;
+  }
+
+  /** An address and a number of bits; an address alone is all of it. undefined when it is none, and the fault is noted. */
+  prefix(field: string, text: string): Prefix | undefined {
+    const [head = '', bitsText, ...rest] = text.split('/');
+    let address: IpAddress;
+    try {
+      address = parseIp(head);
+    } catch {
+      this.fail(field, `"${text}" is not an address and a number of bits, as in 192.0.2.0/24`);
+      return undefined;
+    }
+    const max = 8 * address.bytes.length;
+    const bits = bitsText === undefined ? max : Number(bitsText);
+    if (rest.length > 0 || (bitsText !== undefined && !/^\d{1,3}$/.test(bitsText)) || bits > max) {
+      this.fail(field, `"${text}": the number of bits is not in 0..${max}`);
+      return undefined;
+    }
+    const isZero = (byte: number, i: number) =>
+      (byte & (0xff >> Math.min(Math.max(bits - 8 * i, 0), 8))) === 0;
+    if (address.bytes.every(isZero)) return { address, bits };
+    this.fail(field, `"${text}" has bits set after the first ${bits}`);
+    return undefined;
+  }
+
+  /** Address of a VIP: a host's, or an IPv6 prefix. undefined when it is none, and the fault is noted. */
+  vipAddress(
+    field: string,
+    text: string,
+  ): { readonly address: IpAddress; readonly prefixBits?: number } | undefined {
+    if (!text.includes('/')) {
+      const address = this.hostAddress(field, text);
+      return address && { address };
+    }
+    const prefix = this.prefix(field, text);
+    if (prefix === undefined) return undefined;
+    const { address, bits } = prefix;
+    if (bits === 8 * address.bytes.length) return this.vipAddress(field, text.replace(/\/.*/, ''));
+    if (address.family === 6) return { address, prefixBits: bits };
+    this.fail(field, `${text} is an IPv4 prefix: only IPv6 VIPs can be prefixes`);
+    return undefined;
   }
 
   name(field: string, kind: ResourceKind, name: string): void {

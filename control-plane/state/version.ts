@@ -1,6 +1,8 @@
 import { StateError } from './faults.js';
 import type { Version } from './model.js';
 
+export { withEntry, withoutEntries } from './lineage.js';
+
 /** What a change is stamped with. */
 export interface Stamp {
   readonly revision: number;
@@ -25,16 +27,4 @@ export function checkEtag(name: string, resource: Version, given: string): void 
     { code: 'STATE_ETAG', name, given, current: resource.etag },
     `${name} has changed since it was read (etag "${given}", now "${resource.etag}"): read it again and retry`,
   );
-}
-
-/** A copy of a map with one entry set. */
-export function withEntry<T>(map: ReadonlyMap<string, T>, name: string, value: T): Map<string, T> {
-  return new Map(map).set(name, value);
-}
-
-/** A copy of a map without the entries of `names`. */
-export function withoutEntries<T>(map: ReadonlyMap<string, T>, names: Iterable<string>): Map<string, T> {
-  const copy = new Map(map);
-  for (const name of names) copy.delete(name);
-  return copy;
 }

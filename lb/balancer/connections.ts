@@ -1,6 +1,7 @@
 import { type BpfMap, ERRNO, type MapHost, type MapSpec } from '../bpf/maps/map.js';
 import type { IpAddress } from '../net/address.js';
 import { encode, FLOW_KEY, MAX_CPUS, REAL_POS_LRU, U32, UDP_TIMEOUT_NS } from './schema.js';
+import { type FlowBatch, type FlowPlace, readFlows } from './tracked-flows.js';
 import { VIP_PROTOCOLS, type VipProtocol } from './vip-key.js';
 
 const UDP = VIP_PROTOCOLS.udp;
@@ -87,7 +88,12 @@ class FlowTables {
     return 0;
   }
 
-  /** Give back the tables that `attach` created. Idempotent. */
+  /** Go on with tables that are attached already, from CPU 0 on; they belong to this from now on. */
+  adopt(tables: readonly BpfMap[]): void {
+    this.tables.push(...tables);
+  }
+
+  /** Give back the tables that `attach` created and `adopt` took. Idempotent. */
   close(): void {
     for (const table of this.tables.splice(1)) table.close();
   }
@@ -123,6 +129,35 @@ export class ConnectionTables extends FlowTables {
       });
     }
     return counts;
+  }
+
+  /** Entries that the tables have room for: those of the CPUs, or the shared one where no CPU has its own. */
+  get capacity(): number {
+    const [shared, ...own] = this.tables.map(({ spec }) => spec.maxEntries);
+    return own.length === 0 ? (shared ?? 0) : own.reduce((sum, entries) => sum + entries, 0);
+  }
+
+  /** Some live flows, from a place in the tables on, as readFlows has them. */
+  read(place: FlowPlace, count: number, nowNs: bigint): FlowBatch {
+    return readFlows(this.tables, place, count, (lastPacketNs) => nowNs - lastPacketNs <= this.#udpTimeoutNs);
+  }
+
+  /**
+   * Forget the flows of backends: their next packets are those of new flows.
+   * @param reals backend indices
+   * @returns flows that were forgotten; one that comes while the tables are walked may stay
+   */
+  forget(reals: ReadonlySet<number>): number {
+    let forgotten = 0;
+    for (const table of this.tables) {
+      const keys: Uint8Array[] = [];
+      table.forEach((key, value) => {
+        const view = new DataView(value.buffer, value.byteOffset);
+        if (reals.has(view.getUint32(REAL_POS_LRU.fields.pos.offset, true))) keys.push(Uint8Array.from(key));
+      });
+      for (const key of keys) if (table.delete(key) === 0) forgotten++;
+    }
+    return forgotten;
   }
 }
 

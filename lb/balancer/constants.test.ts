@@ -1,22 +1,24 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { compileTypes, missingClang } from '../../test/support/clang.js';
-import { REASON_NAMES, REASON_SLOT_NO_VIP, REASONS, REASONS_MAX } from './reasons.js';
+import { REASON_NAMES, REASON_SLOT_NO_VIP, REASONS, REASONS_MAX, VIP_REASONS } from './reasons.js';
 import {
   COUNTER_SLOTS,
+  COUNTERS_START,
   CTL_EVENTS,
   CTL_ROUTER_MAC,
   DECAP_FLAGS,
   DECISION_FLAGS,
+  DEFAULT_REALS,
+  DEFAULT_VIPS,
   EVENT_KINDS,
   EVENT_PACKET_BYTES,
   EVENT_RECORD,
   MAX_CPUS,
-  MAX_REALS,
-  MAX_VIPS,
   OWN_ADDRESS_SLOTS,
   REAL_FLAGS,
   RING_SIZE,
+  STATS_SLOTS,
   TABLES,
   VIP_FLAGS,
 } from './schema.js';
@@ -25,8 +27,10 @@ import { COUNTER_NAMES, COUNTERS } from './stats.js';
 /** Numbers of consts.h and structs.h, by their names in C. */
 const NUMBERS: Readonly<Record<string, number>> = {
   RING_SIZE,
-  MAX_VIPS,
-  MAX_REALS,
+  COUNTERS_START,
+  STATS_SLOTS,
+  DEFAULT_VIPS,
+  DEFAULT_REALS,
   MAX_CPUS,
   CTL_ROUTER_MAC,
   CTL_EVENTS,
@@ -34,6 +38,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   OWN_IPV6: OWN_ADDRESS_SLOTS[6],
   EVENT_PACKET_BYTES,
   REASONS_MAX,
+  VIP_REASONS,
   REASON_SLOT_NO_VIP,
   ...Object.fromEntries(Object.entries(VIP_FLAGS).map(([name, bit]) => [`F_${name}`, bit])),
   ...Object.fromEntries(Object.entries(REAL_FLAGS).map(([name, bit]) => [`F_REAL_${name}`, bit])),
@@ -92,7 +97,7 @@ describe.skipIf(missingClang !== undefined)(`numbers are those of programs/inclu
   });
 
   it('global counters', () => {
-    const here = Object.entries(COUNTER_SLOTS).map(([name, slot]) => [name, MAX_VIPS + slot]);
+    const here = Object.entries(COUNTER_SLOTS).map(([name, slot]) => [name, COUNTERS_START + slot]);
     expect(Object.fromEntries(here)).toEqual(constants('global_counter', 'COUNTER_'));
   });
 

@@ -1,12 +1,12 @@
 import { expect } from 'vitest';
 import { describeTables, tablesFault, u32 } from '../../test/support/tables-bed.js';
 import { parseIp } from '../net/address.js';
-import { REASONS, REASONS_MAX } from './reasons.js';
+import { reasonRow, VIP_REASON_NAMES } from './reasons.js';
 import {
   COUNTER_SLOTS,
+  COUNTERS_START,
   encode,
   LB_STATS,
-  MAX_VIPS,
   QUIC_STATS,
   STABLE_ROUTING_STATS,
   TCP_SERVER_ID_STATS,
@@ -59,7 +59,7 @@ describeTables('counters', (test) => {
     const map = maps.get('stats')!;
     const copies = new Uint8Array(map.valueBytes);
     copies.set(words(2n, 200n), LB_STATS.sizeBytes);
-    map.update(u32(MAX_VIPS + COUNTER_SLOTS.xdp_pass), copies);
+    map.update(u32(COUNTERS_START + COUNTER_SLOTS.xdp_pass), copies);
     const frames = tables.frames();
     expect(frames).toHaveLength(map.cpus);
     expect(frames[0]?.pass).toEqual({ packets: 0n, bytes: 0n });
@@ -76,7 +76,7 @@ describeTables('counters', (test) => {
     const copies = new Uint8Array(map.valueBytes);
     copies.set(words(2n, 500n));
     copies.set(words(3n, 400n), LB_STATS.sizeBytes);
-    map.update(u32(MAX_VIPS + COUNTER_SLOTS.new_connection_rate), copies);
+    map.update(u32(COUNTERS_START + COUNTER_SLOTS.new_connection_rate), copies);
     expect(tables.counters().new_connection_rate).toEqual({ v1: 5n, v2: 500n });
   });
 
@@ -102,15 +102,14 @@ describeTables('counters', (test) => {
     for (const number of [3, 4, 5]) {
       fill('server_id_stats', number, words(1n, 1n));
       fill('decap_vip_stats', number, words(1n, 1n));
-      for (const { code } of Object.values(REASONS))
-        fill('reason_stats', number * REASONS_MAX + code, words(1n, 1n));
+      for (const reason of VIP_REASON_NAMES) fill('reason_stats', reasonRow(reason, number)!, words(1n, 1n));
     }
     fill('lru_miss_stats', 6, u32(3));
     tables.deleteVip(web);
     const isZero = (number: number): boolean[] => [
       tables.serverIdStats(number).withoutId === 0n,
       tables.decapVipPackets(number) === 0n,
-      ...Object.values(tables.reasonStats(number)).map(({ packets }) => packets === 0n),
+      ...VIP_REASON_NAMES.map((reason) => tables.reasonStats(number)[reason].packets === 0n),
     ];
     expect([3, 4, 5].map((number) => new Set(isZero(number)))).toEqual([
       new Set([false]),
@@ -124,12 +123,12 @@ describeTables('counters', (test) => {
 
   test('numbers out of range are refused', ({ tables }) => {
     for (const run of [
-      () => tables.serverIdStats(MAX_VIPS),
-      () => tables.decapVipPackets(MAX_VIPS),
-      () => tables.reasonStats(MAX_VIPS),
-      () => tables.passStats(MAX_VIPS),
+      () => tables.serverIdStats(COUNTERS_START),
+      () => tables.decapVipPackets(COUNTERS_START),
+      () => tables.reasonStats(COUNTERS_START),
+      () => tables.passStats(COUNTERS_START),
     ])
-      expect(tablesFault(run)).toEqual({ code: 'TABLES_RANGE', what: 'VIP number', value: MAX_VIPS });
+      expect(tablesFault(run)).toEqual({ code: 'TABLES_RANGE', what: 'VIP number', value: COUNTERS_START });
     expect(tablesFault(() => tables.missesOf(0))).toEqual({
       code: 'TABLES_RANGE',
       what: 'backend index',

@@ -1,13 +1,6 @@
-import { checkRange, type MapSet } from './map-set.js';
-import {
-  DROP_REASONS,
-  PASS_REASONS,
-  REASON_NAMES,
-  REASON_SLOT_NO_VIP,
-  REASONS_MAX,
-  type Reason,
-} from './reasons.js';
-import { encode, MAX_REALS, MAX_VIPS, VIP_DEFINITION } from './schema.js';
+import type { MapSet } from './map-set.js';
+import { DROP_REASONS, PASS_REASONS, REASON_NAMES, type Reason, VIP_REASONS } from './reasons.js';
+import { encode, VIP_DEFINITION } from './schema.js';
 import {
   type CounterName,
   type CounterValue,
@@ -24,6 +17,7 @@ import {
   readTcpServerIdStats,
   type ServerIdStats,
   type StableRoutingStats,
+  sumLongs,
   sumPackets,
   sumStats,
   sumWords,
@@ -41,14 +35,26 @@ export class CounterTables {
 
   /** Packets and IP bytes that went to backends, by VIP number. */
   vipStats(number: number): PacketStats {
-    checkRange('VIP number', number, 0, MAX_VIPS - 1);
+    this.#maps.limits.checkVip(number);
     return sumPackets(this.#maps.get('stats'), number);
   }
 
   /** Packets and IP bytes that went to a backend. */
   realStats(index: number): PacketStats {
-    checkRange('backend index', index, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(index);
     return sumPackets(this.#maps.get('reals_stats'), index);
+  }
+
+  /** New connections of a VIP, by its number: TCP packets that open one, and UDP packets that no table knows. */
+  vipNewFlows(number: number): bigint {
+    this.#maps.limits.checkVip(number);
+    return sumLongs(this.#maps.get('vip_new_flows'), number);
+  }
+
+  /** New connections that went to a backend. */
+  realNewFlows(index: number): bigint {
+    this.#maps.limits.checkReal(index);
+    return sumLongs(this.#maps.get('real_new_flows'), index);
   }
 
   /** All global counters, by the names of COUNTERS. */
@@ -96,14 +102,14 @@ export class CounterTables {
 
   /** Packets of a VIP with and against server ids. */
   serverIdStats(vipNumber: number): ServerIdStats {
-    checkRange('VIP number', vipNumber, 0, MAX_VIPS - 1);
+    this.#maps.limits.checkVip(vipNumber);
     const { v1, v2 } = sumStats(this.#maps.get('server_id_stats'), vipNumber);
     return { withoutId: v1, mismatches: v2 };
   }
 
   /** Packets for a VIP that came in a tunnel for this host. */
   decapVipPackets(vipNumber: number): bigint {
-    checkRange('VIP number', vipNumber, 0, MAX_VIPS - 1);
+    this.#maps.limits.checkVip(vipNumber);
     return sumStats(this.#maps.get('decap_vip_stats'), vipNumber).v1;
   }
 
@@ -122,28 +128,29 @@ export class CounterTables {
 
   /** New connections of the watched VIP that went to a backend. */
   missesOf(realIndex: number): number {
-    checkRange('backend index', realIndex, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(realIndex);
     return sumWords(this.#maps.get('lru_miss_stats'), realIndex);
   }
 
   /** Zero what is counted for a VIP's number. */
   protected clearVipCounters(number: number): void {
-    for (const name of ['stats', 'server_id_stats', 'decap_vip_stats'] as const)
+    for (const name of ['stats', 'server_id_stats', 'decap_vip_stats', 'vip_new_flows'] as const)
       this.#maps.clear(name, number);
-    this.#maps.clear('reason_stats', number * REASONS_MAX, REASONS_MAX);
+    this.#maps.clear('reason_stats', number * VIP_REASONS, VIP_REASONS);
   }
 
   /** Zero what is counted for a backend. */
   protected clearRealCounters(index: number): void {
-    for (const name of ['reals_stats', 'lru_miss_stats'] as const) this.#maps.clear(name, index);
+    for (const name of ['reals_stats', 'real_new_flows', 'lru_miss_stats'] as const)
+      this.#maps.clear(name, index);
   }
 
   #reasons<R extends Reason>(
     vipNumber: number | 'none',
     reasons: readonly R[],
   ): Readonly<Record<R, PacketStats>> {
-    if (vipNumber !== 'none') checkRange('VIP number', vipNumber, 0, MAX_VIPS - 1);
-    const slot = vipNumber === 'none' ? REASON_SLOT_NO_VIP : vipNumber;
+    if (vipNumber !== 'none') this.#maps.limits.checkVip(vipNumber);
+    const slot = vipNumber === 'none' ? undefined : vipNumber;
     return readReasons(this.#maps.get('reason_stats'), slot, reasons);
   }
 }

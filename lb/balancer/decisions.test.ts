@@ -3,9 +3,9 @@ import { describeTables, u32 } from '../../test/support/tables-bed.js';
 import type { BpfMap } from '../bpf/maps/map.js';
 import { type Decision, forgetDecisions, readDecision } from './decisions.js';
 import { REASONS } from './reasons.js';
-import { DECISION, DECISION_FLAGS, encode, MAX_VIPS, TABLES } from './schema.js';
+import { COUNTERS_START, DECISION, DECISION_FLAGS, encode, TABLES } from './schema.js';
 
-const NOTHING = { reason: 0, table: 0, vip_num: MAX_VIPS, real: 0, hash: 0, slot: 0, flags: 0, cpu: 0 };
+const NOTHING = { reason: 0, table: 0, vip_num: COUNTERS_START, real: 0, hash: 0, slot: 0, flags: 0, cpu: 0 };
 
 /** What the program does on one CPU. */
 function write(map: BpfMap, cpu: number, fields: Partial<typeof NOTHING>): void {

@@ -1,18 +1,21 @@
 import { type BpfMap, ERRNO, type MapHost, type MapSpec } from '../bpf/maps/map.js';
-import { checkRange, type MapSet, TablesError, u32Bytes } from './map-set.js';
-import { encode, MAX_REALS, U8, U32 } from './schema.js';
+import { type MapSet, TablesError, u32Bytes } from './map-set.js';
+import { DEFAULT_REALS, encode, U8, U32 } from './schema.js';
 import { singleVipBytes, type VipKey } from './vip-key.js';
 
 const OUTER = 'vip_to_down_reals_map';
 
-/** The set of one VIP's backends that are down; type and flags are those of the template in vip_to_down_reals_map. */
-export function downRealsSpec(): MapSpec {
+/**
+ * The set of one VIP's backends that are down; type and flags are those of the template in vip_to_down_reals_map.
+ * @param rows of the map reals
+ */
+export function downRealsSpec(rows = DEFAULT_REALS): MapSpec {
   return {
     name: 'down_reals',
     type: 'HASH',
     keySize: U32.sizeBytes,
     valueSize: U8.sizeBytes,
-    maxEntries: MAX_REALS,
+    maxEntries: rows,
     // BPF_F_NO_PREALLOC
     flags: 1,
   };
@@ -36,7 +39,7 @@ export class DownReals {
 
   /** @throws TablesError TABLES_RANGE, TABLES_WRITE, TABLES_PREFIX_VIP, TABLES_NO_HOST */
   put(vip: VipKey, real: number): void {
-    checkRange('backend index', real, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(real);
     const key = singleVipBytes(vip, 'down backends');
     const known = this.#sets.get(idOf(key));
     const set = known ?? this.#spare.pop() ?? this.#create();
@@ -47,10 +50,15 @@ export class DownReals {
 
   /** Idempotent. @throws TablesError TABLES_RANGE, TABLES_WRITE, TABLES_PREFIX_VIP */
   delete(vip: VipKey, real: number): void {
-    checkRange('backend index', real, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(real);
     const set = this.#sets.get(idOf(singleVipBytes(vip, 'down backends')));
     const result = set?.delete(u32Bytes(real)) ?? 0;
     if (result !== -ERRNO.ENOENT) this.#maps.check('down_reals', 'delete', result);
+  }
+
+  /** Go on with sets that are attached already, by the VIP's key; they belong to this from now on. */
+  adopt(sets: Iterable<readonly [key: Uint8Array, set: BpfMap]>): void {
+    for (const [key, set] of sets) this.#sets.set(idOf(key), set);
   }
 
   /** VIPs that have a set. */
@@ -85,7 +93,7 @@ export class DownReals {
         'down backends: these tables were not told where to create maps',
       );
     }
-    return this.#host.createMap(downRealsSpec());
+    return this.#host.createMap(downRealsSpec(this.#maps.limits.reals + 1));
   }
 
   #attach(key: Uint8Array, set: BpfMap): void {

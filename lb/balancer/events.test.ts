@@ -1,17 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { tcpFrame } from '../../test/support/packets.js';
+import { RingBufferReader } from '../bpf/maps/ring-buffer.js';
 import { Replay } from '../engine/replay.js';
 import { parseIp } from '../net/address.js';
 import { decodeEvent, EventReader, EventsError } from './events.js';
 import { BALANCER_PROGRAM, balancerObject, sizedObject, withOptions } from './object.js';
 import { REASONS } from './reasons.js';
 import {
+  COUNTERS_START,
   EVENT_KINDS,
   EVENT_PACKET_BYTES,
   EVENT_RECORD,
   EVENTS_MAP,
   encode,
-  MAX_VIPS,
   RING_SIZE,
 } from './schema.js';
 import { BalancerTables } from './tables.js';
@@ -50,7 +51,7 @@ describe('a record of the ring buffer', () => {
   });
 
   it('may be about no VIP', () => {
-    expect(decodeEvent(record({ vip_num: MAX_VIPS }))).not.toHaveProperty('vipNumber');
+    expect(decodeEvent(record({ vip_num: COUNTERS_START }))).not.toHaveProperty('vipNumber');
   });
 
   it.each(Object.entries(EVENT_KINDS))('%s has number %i', (kind, event) => {
@@ -72,6 +73,30 @@ describe('a record of the ring buffer', () => {
   });
 });
 
+describe('records of a ring', () => {
+  const records = (...of: readonly Uint8Array[]) => ({
+    consume(visit: (record: Uint8Array) => void, max = of.length) {
+      const given = of.slice(0, max);
+      for (const one of given) visit(one);
+      return given.length;
+    },
+    wait: async () => true,
+  });
+
+  it('that no balancer wrote are counted, and those behind them are read', () => {
+    const reader = new EventReader(
+      records(record(), record({ event: 3 }), head(), record({ vip_num: 4 })),
+      () => 2n,
+    );
+    expect(reader.read().map(({ vipNumber }) => vipNumber)).toEqual([3, 4]);
+    expect(reader.counters).toEqual({ read: 2n, malformed: 2n, lost: 2n });
+  });
+
+  it('are read as many as are asked for', () => {
+    expect(new EventReader(records(record(), record(), record())).read(2)).toHaveLength(2);
+  });
+});
+
 describe('events of the program', () => {
   const replay = new Replay({
     object: sizedObject(withOptions(balancerObject(), { eventsEnabled: true, dropSampleRate: 1 }), {
@@ -81,7 +106,7 @@ describe('events of the program', () => {
     engine: 'interpreter',
   });
   const tables = new BalancerTables(replay.maps, { host: replay.host });
-  const reader = new EventReader(replay.host, replay.maps.get(EVENTS_MAP)!);
+  const reader = new EventReader(new RingBufferReader(replay.host, replay.maps.get(EVENTS_MAP)!), () => 7n);
   const ends = { src: '192.0.2.1', dst: '198.51.100.10', sport: 4000, dport: 80 };
   const frame = tcpFrame(ends, { data: new Uint8Array(200) });
   tables.putVip({ address: parseIp(ends.dst), port: 80, protocol: 'tcp' }, { flags: 0, number: 6 });
@@ -97,6 +122,7 @@ describe('events of the program', () => {
       { ...packet, kind: 'drop', reason: 'empty_ring' },
     ]);
     expect(reader.read()).toEqual([]);
+    expect(reader.counters).toEqual({ read: 2n, malformed: 0n, lost: 7n });
     tables.setEvents(false);
     replay.run(frame, 3n);
     expect(reader.read()).toEqual([]);

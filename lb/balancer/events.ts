@@ -1,5 +1,3 @@
-import type { ArenaMap } from '../bpf/maps/arena-map.js';
-import { RingBufferReader, type RingHost } from '../bpf/maps/ring-buffer.js';
 import { CodedError } from '../errors.js';
 import { REASON_SLOT_NO_VIP, type Reason, reasonOfCode } from './reasons.js';
 import { decode, EVENT_KINDS, EVENT_RECORD, type EventKind } from './schema.js';
@@ -59,33 +57,78 @@ export function decodeEvent(record: Uint8Array): PacketEvent {
   };
 }
 
-/** The one consumer of the balancer's events; programs on any CPU produce them, until the ring is full. */
-export class EventReader {
-  readonly #ring: RingBufferReader;
+/** Where records come from: the ring of an arena (RingBufferReader) or of the kernel (RingConsumer). */
+export interface RecordSource {
+  /** Visit at most `max` records, oldest first; each is gone then. @returns how many there were */
+  consume(visit: (record: Uint8Array) => void, max?: number): number;
+  /** @returns false after `timeoutMs` without a record */
+  wait(timeoutMs: number): Promise<boolean>;
+}
+
+/** What an event source counts, since it was made. */
+export interface EventCounters {
+  /** Events that were handed out. */
+  readonly read: bigint;
+  /** Records that no balancer's program wrote: skipped. */
+  readonly malformed: bigint;
+  /** Events that found no room in the ring, as the program counts them. */
+  readonly lost: bigint;
+}
+
+/** The balancer's events, for one consumer. A bad record is counted, not thrown; nobody is busy while there is none. */
+export interface EventSource {
+  /** Events that came since the last call, oldest first, `max` at most; what is left is there at the next call. */
+  read(max?: number): PacketEvent[];
+  /** Wait for an event to read. @returns false after `timeoutMs` without one */
+  wait(timeoutMs: number): Promise<boolean>;
+  readonly counters: EventCounters;
+}
+
+/** Events that one call reads unless it says otherwise: some hundred bytes each. */
+const READ_EVENTS = 1024;
+
+/** Events of a ring that programs on any CPU fill, until it is full. */
+export class EventReader implements EventSource {
+  readonly #records: RecordSource;
+  readonly #lost: () => bigint;
+  #read = 0;
+  #malformed = 0;
 
   /**
-   * @param host the arena's maps
-   * @param map the balancer's map `events`
-   * @throws MapError MAP_TYPE for a map that is no ring buffer
+   * @param records of the balancer's map `events`
+   * @param lost events that found no room, as the program counts them
    */
-  constructor(host: RingHost, map: ArenaMap) {
-    this.#ring = new RingBufferReader(host, map);
+  constructor(records: RecordSource, lost: () => bigint = () => 0n) {
+    this.#records = records;
+    this.#lost = lost;
   }
 
-  /**
-   * The events that came since the last call, oldest first.
-   * @throws EventsError for a record that is none; those behind it are there at the next call
-   */
-  read(): PacketEvent[] {
+  read(max = READ_EVENTS): PacketEvent[] {
     const events: PacketEvent[] = [];
-    this.#ring.consume((record) => {
-      events.push(decodeEvent(record));
-    });
+    this.#records.consume((record) => {
+      const event = eventOf(record);
+      if (event === undefined) this.#malformed += 1;
+      else events.push(event);
+    }, max);
+    this.#read += events.length;
     return events;
   }
 
-  /** Wait for events. @returns false after `timeoutMs` without one */
   wait(timeoutMs: number): Promise<boolean> {
-    return this.#ring.wait(timeoutMs);
+    return this.#records.wait(timeoutMs);
+  }
+
+  get counters(): EventCounters {
+    return { read: BigInt(this.#read), malformed: BigInt(this.#malformed), lost: this.#lost() };
+  }
+}
+
+/** @returns undefined for a record that is none of the balancer's */
+function eventOf(record: Uint8Array): PacketEvent | undefined {
+  try {
+    return decodeEvent(record);
+  } catch (error) {
+    if (error instanceof EventsError) return undefined;
+    throw error;
   }
 }

@@ -1,36 +1,12 @@
 import { BPF_NOEXIST, type BpfMap, ERRNO } from '../bpf/maps/map.js';
-import { CodedError } from '../errors.js';
+import { Limits } from './limits.js';
 import { type BalancerMapName, encode, MAP_SCHEMA, U32 } from './schema.js';
+import { TablesError } from './tables-fault.js';
 
-export type TablesFault =
-  | { readonly code: 'TABLES_MAP_MISSING'; readonly map: string }
-  | {
-      readonly code: 'TABLES_MAP_SHAPE';
-      readonly map: string;
-      readonly keySize: number;
-      readonly valueSize: number;
-    }
-  | {
-      readonly code: 'TABLES_WRITE';
-      readonly map: string;
-      readonly operation: string;
-      readonly errno: number;
-    }
-  | { readonly code: 'TABLES_RANGE'; readonly what: string; readonly value: number }
-  | { readonly code: 'TABLES_PREFIX_VIP'; readonly what: string }
-  | { readonly code: 'TABLES_NO_HOST'; readonly what: string };
+export { checkRange, TablesError, type TablesFault } from './tables-fault.js';
 
-/** A map that is not there, a write that was refused, or a number out of range. */
-export class TablesError extends CodedError<TablesFault> {}
-
-/** @throws TablesError TABLES_RANGE unless `value` is a whole number from `min` to `max` */
-export function checkRange(what: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new TablesError(
-    { code: 'TABLES_RANGE', what, value },
-    `${what} ${value} is not within ${min} to ${max}`,
-  );
-}
+/** Rows that are cleared with one call. */
+const CLEARED_ROWS = 1024;
 
 /** Key of a map that is indexed by number. */
 export const u32Bytes = (value: number): Uint8Array => encode(U32, { value });
@@ -40,6 +16,8 @@ export const u32Bytes = (value: number): Uint8Array => encode(U32, { value });
  * hashes and tries are counted as they come and go: there is one writer.
  */
 export class MapSet {
+  /** What the maps have room for. */
+  readonly limits: Limits;
   readonly #maps: Readonly<Record<BalancerMapName, BpfMap>>;
   readonly #entries = new Map<BalancerMapName, number>();
 
@@ -50,6 +28,7 @@ export class MapSet {
       BalancerMapName,
       BpfMap
     >;
+    this.limits = new Limits((name) => this.#maps[name].spec.maxEntries);
   }
 
   get(name: BalancerMapName): BpfMap {
@@ -89,6 +68,15 @@ export class MapSet {
     this.#entries.set(name, this.entries(name) - 1);
   }
 
+  /** Count the entries that another writer left. */
+  adopt(name: BalancerMapName): void {
+    let count = 0;
+    this.#maps[name].forEach(() => {
+      count++;
+    });
+    this.#entries.set(name, count);
+  }
+
   /** Entries that `put` wrote and `delete` left. */
   entries(name: BalancerMapName): number {
     return this.#entries.get(name) ?? 0;
@@ -96,8 +84,14 @@ export class MapSet {
 
   /** Write zero over rows of a map, in all CPUs' copies. @throws TablesError TABLES_WRITE */
   clear(name: BalancerMapName, first: number, count = 1): void {
-    const zeros = new Uint8Array(this.#maps[name].valueBytes);
-    for (let row = first; row < first + count; row++) this.update(name, u32Bytes(row), zeros);
+    const map = this.#maps[name];
+    const zeros = new Uint8Array(map.valueBytes * Math.min(count, CLEARED_ROWS));
+    for (let row = first; row < first + count; row += CLEARED_ROWS) {
+      const rows = Math.min(CLEARED_ROWS, first + count - row);
+      const keys = Uint32Array.from({ length: rows }, (_, i) => row + i);
+      const values = zeros.subarray(0, rows * map.valueBytes);
+      this.check(name, 'update batch', map.updateBatch(new Uint8Array(keys.buffer), values, rows));
+    }
   }
 
   /**

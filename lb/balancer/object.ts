@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { loadObject } from '../bpf/object/load.js';
 import type { ObjectSpec } from '../bpf/object/spec.js';
 
-export { type BalancerOptions, optionOf, withOptions } from './options.js';
+export { type BalancerOptions, type OptionName, optionOf, withOptions } from './options.js';
 export { type MapSizes, sizedObject } from './sizes.js';
 
 /** Objects that are built from programs/ and shipped with the package. */
@@ -13,6 +13,7 @@ const OBJECTS = {
   healthcheck: 'healthcheck.bpf.o',
   root: 'root.bpf.o',
   srcmatch: 'srcmatch.bpf.o',
+  steer: 'steer.bpf.o',
 } as const;
 export type ObjectName = keyof typeof OBJECTS;
 

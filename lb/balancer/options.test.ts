@@ -179,13 +179,19 @@ describe('sizes of maps', () => {
   });
 
   const refused: readonly (readonly [string, Record<string, number>, object])[] = [
-    ['a map of VIPs', { vip_map: 1024 }, { code: 'OPTIONS_MAP_FIXED', map: 'vip_map' }],
-    ['backends', { reals: 8192 }, { code: 'OPTIONS_MAP_FIXED', map: 'reals' }],
+    ['a map that the program sizes', { ctl_array: 32 }, { code: 'OPTIONS_MAP_FIXED', map: 'ctl_array' }],
+    ['no backend', { reals: 1 }, { code: 'OPTIONS_MAP_SIZE', map: 'reals', entries: 1 }],
+    ['counters without room', { stats: 512 }, { code: 'OPTIONS_MAP_SIZE', map: 'stats', entries: 512 }],
+    [
+      'more VIPs than events can name',
+      { vip_map: 65_025 },
+      { code: 'OPTIONS_MAP_SIZE', map: 'vip_map', entries: 65_025 },
+    ],
     ['a part of a ring', { ch_rings: 65536 }, { code: 'OPTIONS_MAP_SIZE', map: 'ch_rings', entries: 65536 }],
     [
-      'more rings than VIPs',
-      { ch_rings: 513 * RING_SIZE },
-      { code: 'OPTIONS_MAP_SIZE', map: 'ch_rings', entries: 513 * RING_SIZE },
+      'more rings than memory',
+      { ch_rings: 8193 * RING_SIZE },
+      { code: 'OPTIONS_MAP_SIZE', map: 'ch_rings', entries: 8193 * RING_SIZE },
     ],
     ['no entry', { server_id_map: 0 }, { code: 'OPTIONS_MAP_SIZE', map: 'server_id_map', entries: 0 }],
     [

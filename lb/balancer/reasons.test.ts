@@ -1,6 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { DROP_REASONS, PASS_REASONS, REASON_NAMES, REASONS, reasonOfCode, reasonsOf } from './reasons.js';
+import {
+  DROP_REASONS,
+  PASS_REASONS,
+  REASON_NAMES,
+  REASONS,
+  reasonOfCode,
+  reasonRow,
+  reasonsOf,
+  VIP_REASON_NAMES,
+  VIP_REASONS,
+} from './reasons.js';
 
 describe('reasons', () => {
   it('are found by their number, and no other number is one', () => {
@@ -12,6 +22,17 @@ describe('reasons', () => {
     expect([...reasonsOf('answer'), ...DROP_REASONS, ...PASS_REASONS]).toEqual(REASON_NAMES);
     const codes = REASON_NAMES.map((name) => REASONS[name].code);
     expect(codes).toEqual(codes.toSorted((a, b) => a - b));
+  });
+
+  it('have a row of their own under each VIP that they are counted by, and one without a VIP', () => {
+    const rows = [3, 4, 1024].flatMap((vip) => VIP_REASON_NAMES.map((reason) => reasonRow(reason, vip)!));
+    const without = REASON_NAMES.map((reason) => reasonRow(reason, undefined)!);
+    expect(new Set([...rows, ...without]).size).toBe(rows.length + without.length);
+    expect(VIP_REASON_NAMES.length).toBeLessThanOrEqual(VIP_REASONS);
+    expect(reasonRow('short_frame', 3)).toBeUndefined();
+    // The numbers that no VIP has are 512 to 1,023.
+    for (const row of without) expect(Math.floor(row / VIP_REASONS)).toBeGreaterThanOrEqual(512);
+    for (const row of without) expect(Math.floor(row / VIP_REASONS)).toBeLessThan(1024);
   });
 
   it('stand in the manual as they say here', () => {

@@ -1,4 +1,4 @@
-import { MAX_VIPS } from './schema.js';
+import { COUNTERS_START } from './schema.js';
 
 /** How a packet ends: sent on or answered (XDP_TX), dropped (XDP_DROP), left to the host (XDP_PASS). */
 export type ReasonKind = 'answer' | 'drop' | 'pass';
@@ -7,6 +7,8 @@ interface ReasonRow {
   /** Its number, as `enum reason` of programs/include/consts.h has it. */
   readonly code: number;
   readonly kind: ReasonKind;
+  /** Packets whose VIP is known can have it, and are counted under that VIP. */
+  readonly byVip?: true;
   /** One sentence for a person; the packet is its subject. */
   readonly says: string;
 }
@@ -18,6 +20,7 @@ export const REASONS = {
   too_big_sent: {
     code: 2,
     kind: 'answer',
+    byVip: true,
     says: 'would not fit the path with its outer header; the sender was told the MTU',
   },
   egress_decap: {
@@ -33,25 +36,28 @@ export const REASONS = {
   too_long: {
     code: 12,
     kind: 'drop',
+    byVip: true,
     says: 'would not fit the path with its outer header, and nobody can be told',
   },
   empty_ring: {
     code: 13,
     kind: 'drop',
+    byVip: true,
     says: 'is for a VIP whose pool has no backend that takes connections',
   },
-  no_real: { code: 14, kind: 'drop', says: 'is for a backend that was just removed' },
-  family_mismatch: { code: 15, kind: 'drop', says: 'is IPv6 and its backend IPv4' },
-  no_headroom: { code: 16, kind: 'drop', says: 'had no room for the outer header in front' },
-  icmp_inner: {
+  no_real: { code: 14, kind: 'drop', byVip: true, says: 'is for a backend that was just removed' },
+  family_mismatch: { code: 15, kind: 'drop', byVip: true, says: 'is IPv6 and its backend IPv4' },
+  no_headroom: { code: 16, kind: 'drop', byVip: true, says: 'had no room for the outer header in front' },
+  unknown_server: {
     code: 17,
     kind: 'drop',
-    says: "is an ICMP error for a VIP's address about a packet that cannot be read",
+    byVip: true,
+    says: 'carries a server id that is mapped to a backend which does not exist',
   },
-  unknown_server: {
+  icmp_inner: {
     code: 18,
     kind: 'drop',
-    says: 'carries a server id that is mapped to a backend which does not exist',
+    says: "is an ICMP error for a VIP's address about a packet that cannot be read",
   },
   inner_ttl: { code: 19, kind: 'drop', says: 'came out of a tunnel, and its TTL or hop limit has run out' },
   decap_failed: {
@@ -74,13 +80,13 @@ export const REASONS = {
     kind: 'pass',
     says: 'is ICMP, but no echo request for a VIP and no error that belongs to a backend',
   },
-  decapsulated: { code: 38, kind: 'pass', says: 'lost its outer header and is for this host' },
+  decapsulated: { code: 38, kind: 'pass', byVip: true, says: 'lost its outer header and is for this host' },
   not_our_tunnel: {
     code: 39,
     kind: 'pass',
     says: 'is a tunnel packet for an address that is neither a tunnel destination nor our own',
   },
-  local: { code: 40, kind: 'pass', says: 'is for a backend that is this host' },
+  local: { code: 40, kind: 'pass', byVip: true, says: 'is for a backend that is this host' },
 } as const satisfies Readonly<Record<string, ReasonRow>>;
 
 export type Reason = keyof typeof REASONS;
@@ -109,7 +115,23 @@ export function reasonOfCode(code: number): Reason | undefined {
   return BY_CODE.get(code);
 }
 
-/** Rows of reason_stats that belong to one VIP: index = slot × REASONS_MAX + code. */
+/** Rows of reason_stats for packets without a VIP: as many as there can be reasons. */
 export const REASONS_MAX = 64;
-/** Slot of packets that end before a VIP is known; it stands for "no VIP" in decisions and events too. */
-export const REASON_SLOT_NO_VIP = MAX_VIPS;
+/** Rows of reason_stats that belong to one VIP: the reasons that are counted by VIP differ in their lowest bits. */
+export const VIP_REASONS = 16;
+/** Stands for "no VIP" in decisions and events, and for its number in reason_stats. */
+export const REASON_SLOT_NO_VIP = COUNTERS_START;
+
+/** Reasons that are counted by VIP. */
+export const VIP_REASON_NAMES: readonly Reason[] = REASON_NAMES.filter((name) => 'byVip' in REASONS[name]);
+
+/**
+ * Row of reason_stats.
+ * @param vipNumber undefined: packets that ended before their VIP was known
+ * @returns undefined for a reason that is not counted by VIP
+ */
+export function reasonRow(reason: Reason, vipNumber: number | undefined): number | undefined {
+  const { code } = REASONS[reason];
+  if (vipNumber === undefined) return REASON_SLOT_NO_VIP * VIP_REASONS + code;
+  return 'byVip' in REASONS[reason] ? vipNumber * VIP_REASONS + (code % VIP_REASONS) : undefined;
+}

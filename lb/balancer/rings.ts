@@ -1,5 +1,5 @@
 import { checkRange, type MapSet, u32Bytes } from './map-set.js';
-import { MAX_VIPS, RING_SIZE } from './schema.js';
+import { decode, RING_SIZE, U32 } from './schema.js';
 
 /** Most slots that go into one batch. */
 const BATCH_SLOTS = 8192;
@@ -20,7 +20,7 @@ export class RingTable {
    * @throws TablesError TABLES_RANGE, TABLES_WRITE
    */
   put(ring: number, slots: Uint32Array, previous?: Uint32Array): number {
-    checkRange('ring number', ring, 0, MAX_VIPS - 1);
+    this.#maps.limits.checkRing(ring);
     checkRange('ring size', slots.length, RING_SIZE, RING_SIZE);
     const map = this.#maps.get('ch_rings');
     const keys = new Uint32Array(BATCH_SLOTS);
@@ -43,11 +43,36 @@ export class RingTable {
     return written;
   }
 
+  /** The slots that a ring has now. @throws TablesError TABLES_RANGE */
+  read(ring: number): Uint32Array {
+    this.#maps.limits.checkRing(ring);
+    const map = this.#maps.get('ch_rings');
+    const slots = map.readWords?.(ring * RING_SIZE, RING_SIZE);
+    if (slots !== undefined) return slots;
+    return Uint32Array.from({ length: RING_SIZE }, (_, slot) =>
+      this.#word('ch_rings', ring * RING_SIZE + slot),
+    );
+  }
+
   /** @throws TablesError TABLES_RANGE, TABLES_WRITE */
   assign(vipNumber: number, ringNumber: number): void {
-    checkRange('VIP number', vipNumber, 0, MAX_VIPS - 1);
-    checkRange('ring number', ringNumber, 0, MAX_VIPS - 1);
+    this.#maps.limits.checkVip(vipNumber);
+    this.#maps.limits.checkRing(ringNumber);
     this.#maps.update('vip_rings', u32Bytes(vipNumber), u32Bytes(ringNumber + 1));
+  }
+
+  /** Backend in a slot of the ring that a VIP uses, as the program finds it; 0: none. @throws TablesError TABLES_RANGE */
+  realAt(vipNumber: number, slot: number): number {
+    this.#maps.limits.checkVip(vipNumber);
+    checkRange('ring slot', slot, 0, RING_SIZE - 1);
+    const named = this.#word('vip_rings', vipNumber);
+    const ring = named === 0 ? vipNumber : named - 1;
+    return this.#word('ch_rings', ring * RING_SIZE + slot);
+  }
+
+  #word(map: 'vip_rings' | 'ch_rings', index: number): number {
+    const bytes = this.#maps.lookup(map, u32Bytes(index));
+    return bytes === undefined ? 0 : decode(U32, bytes).value;
   }
 }
 

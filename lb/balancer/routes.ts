@@ -1,6 +1,6 @@
 import type { IpAddress } from '../net/address.js';
 import { checkRange, type MapSet, u32Bytes } from './map-set.js';
-import { encode, IPV4_PREFIX, IPV6_PREFIX, MAX_REALS } from './schema.js';
+import { encode, IPV4_PREFIX, IPV6_PREFIX } from './schema.js';
 
 /** Addresses of clients: the first `bits` of the address. */
 export interface Prefix {
@@ -19,7 +19,7 @@ export class RouteTable {
   /** @throws TablesError TABLES_RANGE, TABLES_WRITE */
   putServerId(id: number, real: number): void {
     checkServerId(id);
-    checkRange('backend index', real, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(real);
     this.#maps.put('server_id_map', u32Bytes(id), u32Bytes(real));
   }
 
@@ -31,7 +31,7 @@ export class RouteTable {
 
   /** @throws TablesError TABLES_RANGE, TABLES_WRITE */
   putSourceRoute(prefix: Prefix, real: number): void {
-    checkRange('backend index', real, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(real);
     const { map, key } = placeOf(prefix);
     this.#maps.put(map, key, u32Bytes(real));
   }

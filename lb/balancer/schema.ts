@@ -171,6 +171,7 @@ export const DECAP_STATS = {
 
 /** A map's index, counter or number on its own. */
 export const U32 = { name: '__u32', sizeBytes: 4, fields: { value: u32(0) } } as const satisfies Struct;
+export const U64 = { name: '__u64', sizeBytes: 8, fields: { value: u64(0) } } as const satisfies Struct;
 /** A mark on its own. */
 export const U8 = { name: '__u8', sizeBytes: 1, fields: { value: u8(0) } } as const satisfies Struct;
 
@@ -197,6 +198,8 @@ export const MAP_SCHEMA = {
   ctl_array: { key: U32, value: CTL_VALUE },
   stats: { key: U32, value: LB_STATS },
   reals_stats: { key: U32, value: LB_STATS },
+  vip_new_flows: { key: U32, value: U64 },
+  real_new_flows: { key: U32, value: U64 },
   reason_stats: { key: U32, value: LB_STATS },
   quic_stats_map: { key: U32, value: QUIC_STATS },
   stable_rt_stats: { key: U32, value: STABLE_ROUTING_STATS },
@@ -214,10 +217,17 @@ export const EVENTS_MAP = 'events';
 
 /** Slots of a ring. */
 export const RING_SIZE = 65537;
-/** VIPs, and rings: a VIP's number is below it. */
-export const MAX_VIPS = 512;
-/** Rows of reals; row 0 is never a backend. */
-export const MAX_REALS = 4096;
+/**
+ * Where the global counters start in `stats`: numbers of VIPs are those below it, and then STATS_SLOTS and up. What has no
+ * VIP has this number.
+ */
+export const COUNTERS_START = 512;
+/** Where the numbers of VIPs go on behind the global counters. */
+export const STATS_SLOTS = 1024;
+/** VIPs and rings that the object has room for as it is built; see `sizesFor`. */
+export const DEFAULT_VIPS = COUNTERS_START;
+/** Rows of reals as the object is built; row 0 is never a backend. */
+export const DEFAULT_REALS = 4096;
 /** Rows of lru_mapping and global_lru_maps. */
 export const MAX_CPUS = 128;
 /** Slot of ctl_array that holds the MAC address of the router. */
@@ -268,7 +278,7 @@ export const DECAP_FLAGS = {
   EGRESS: 2,
 } as const;
 
-/** Global counters: index in `stats` after the VIPs' own. What the words count: COUNTERS (stats.ts). */
+/** Global counters: index in `stats` from COUNTERS_START on. What the words count: COUNTERS (stats.ts). */
 export const COUNTER_SLOTS = {
   lru: 0,
   lru_miss: 1,
@@ -291,6 +301,7 @@ export const COUNTER_SLOTS = {
   xdp_drop: 18,
   xdp_pass: 19,
   egress_decap: 20,
+  events_lost: 21,
 } as const;
 export type CounterName = keyof typeof COUNTER_SLOTS;
 

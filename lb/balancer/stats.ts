@@ -1,16 +1,17 @@
 import type { BpfMap } from '../bpf/maps/map.js';
-import { type DropReason, type PassReason, REASONS, REASONS_MAX, type Reason } from './reasons.js';
+import { type DropReason, type PassReason, type Reason, reasonRow } from './reasons.js';
 import {
   COUNTER_SLOTS,
+  COUNTERS_START,
   type CounterName,
   decode,
   encode,
   LB_STATS,
-  MAX_VIPS,
   QUIC_STATS,
   STABLE_ROUTING_STATS,
   TCP_SERVER_ID_STATS,
   U32,
+  U64,
 } from './schema.js';
 import type { Struct } from './structs.js';
 
@@ -61,6 +62,7 @@ export const COUNTERS: Readonly<Record<CounterName, { readonly v1: string; reado
     v1: 'IPv4 packets sent back out after their tunnel',
     v2: 'IPv6 packets sent back out after their tunnel',
   },
+  events_lost: { v1: 'events for which the ring buffer had no room', v2: '' },
 };
 export type { CounterName } from './schema.js';
 export const COUNTER_NAMES = Object.keys(COUNTER_SLOTS) as readonly CounterName[];
@@ -82,12 +84,22 @@ export function statsByCpu(map: BpfMap, index: number): readonly CounterValue[] 
   return Array.from({ length: map.cpus }, (_, cpu) => decode(LB_STATS, copies, cpu * strideOf(LB_STATS)));
 }
 
-/** A row of a per-CPU map of lb_stats, summed; zero where there is none. */
+/**
+ * A row of a per-CPU map of lb_stats, summed; zero where there is none. Field by field and not by `decode`: a scrape of a large
+ * configuration reads hundreds of thousands of them.
+ */
 export function sumStats(map: BpfMap, index: number): CounterValue {
+  const key = new Uint8Array(4);
+  new DataView(key.buffer).setUint32(0, index, true);
+  const copies = map.lookup(key);
   let [v1, v2] = [0n, 0n];
-  for (const one of statsByCpu(map, index)) {
-    v1 += one.v1;
-    v2 += one.v2;
+  if (copies === undefined) return { v1, v2 };
+  const view = new DataView(copies.buffer, copies.byteOffset, copies.byteLength);
+  const { fields } = LB_STATS;
+  for (let cpu = 0; cpu < map.cpus; cpu++) {
+    const at = cpu * strideOf(LB_STATS);
+    v1 += view.getBigUint64(at + fields.v1.offset, true);
+    v2 += view.getBigUint64(at + fields.v2.offset, true);
   }
   return { v1, v2 };
 }
@@ -107,10 +119,19 @@ export function sumWords(map: BpfMap, index: number): number {
   return sum;
 }
 
+/** A row of a per-CPU map of u64, summed; 0 where there is none. */
+export function sumLongs(map: BpfMap, index: number): bigint {
+  const copies = map.lookup(u32(index));
+  if (copies === undefined) return 0n;
+  let sum = 0n;
+  for (let cpu = 0; cpu < map.cpus; cpu++) sum += decode(U64, copies, cpu * strideOf(U64)).value;
+  return sum;
+}
+
 /** All global counters by name. The second of new_connection_rate is the latest of all CPUs. */
 export function readCounters(stats: BpfMap): Readonly<Record<CounterName, CounterValue>> {
   const entries = COUNTER_NAMES.map((name) => {
-    const copies = statsByCpu(stats, MAX_VIPS + COUNTER_SLOTS[name]);
+    const copies = statsByCpu(stats, COUNTERS_START + COUNTER_SLOTS[name]);
     const v1 = copies.reduce((sum, one) => sum + one.v1, 0n);
     const join = name === 'new_connection_rate' ? larger : (a: bigint, b: bigint) => a + b;
     return [name, { v1, v2: copies.reduce((sum, one) => join(sum, one.v2), 0n) }] as const;
@@ -121,7 +142,7 @@ export function readCounters(stats: BpfMap): Readonly<Record<CounterName, Counte
 /** Frames by CPU, from CPU 0 on: every CPU that per-CPU maps have, used or not. */
 export function framesByCpu(stats: BpfMap): readonly FrameStats[] {
   const rows = Object.entries(FRAME_COUNTERS).map(
-    ([field, counter]) => [field, statsByCpu(stats, MAX_VIPS + COUNTER_SLOTS[counter])] as const,
+    ([field, counter]) => [field, statsByCpu(stats, COUNTERS_START + COUNTER_SLOTS[counter])] as const,
   );
   return Array.from({ length: stats.cpus }, (_, cpu) => {
     const entries = rows.map(([field, copies]) => {
@@ -132,16 +153,38 @@ export function framesByCpu(stats: BpfMap): readonly FrameStats[] {
   });
 }
 
-/** Packets of one slot of reason_stats by reason, for the reasons that are asked for. */
+/** Packets of one VIP by reason, for the reasons that are asked for; of none where no number is given. One read for all. */
 export function readReasons<R extends Reason>(
   map: BpfMap,
-  slot: number,
+  vipNumber: number | undefined,
   reasons: readonly R[],
 ): Readonly<Record<R, PacketStats>> {
-  const entries = reasons.map(
-    (reason) => [reason, sumPackets(map, slot * REASONS_MAX + REASONS[reason].code)] as const,
-  );
+  const rows = reasons.map((reason) => reasonRow(reason, vipNumber));
+  const counted = rows.filter((row) => row !== undefined);
+  const first = Math.min(...counted);
+  const sums = counted.length === 0 ? [] : sumRows(map, first, Math.max(...counted) - first + 1);
+  const entries = reasons.map((reason, i) => {
+    const row = rows[i];
+    return [reason, (row === undefined ? undefined : sums[row - first]) ?? NO_PACKETS] as const;
+  });
   return Object.fromEntries(entries) as Record<R, PacketStats>;
+}
+const NO_PACKETS: PacketStats = { packets: 0n, bytes: 0n };
+
+/** Neighbouring rows of a per-CPU map of lb_stats, each summed; fewer where the map ends. */
+function sumRows(map: BpfMap, first: number, count: number): readonly PacketStats[] {
+  const batch = map.lookupBatch(count, first === 0 ? undefined : u32(first - 1));
+  const view = new DataView(batch.values.buffer, batch.values.byteOffset, batch.values.byteLength);
+  const stride = strideOf(LB_STATS);
+  return Array.from({ length: batch.count }, (_, row) => {
+    let [packets, bytes] = [0n, 0n];
+    for (let cpu = 0; cpu < map.cpus; cpu++) {
+      const at = row * map.valueBytes + cpu * stride;
+      packets += view.getBigUint64(at + LB_STATS.fields.v1.offset, true);
+      bytes += view.getBigUint64(at + LB_STATS.fields.v2.offset, true);
+    }
+    return { packets, bytes };
+  });
 }
 export type DropStats = Readonly<Record<DropReason, PacketStats>>;
 export type PassStats = Readonly<Record<PassReason, PacketStats>>;

@@ -3,7 +3,8 @@ import type { IpAddress, Mac } from '../net/address.js';
 import { ConnectionTables, type Flow, GlobalTables } from './connections.js';
 import { CounterTables } from './counters.js';
 import { DownReals } from './down-reals.js';
-import { checkRange, MapSet, u32Bytes } from './map-set.js';
+import type { BalancerLimits } from './limits.js';
+import { MapSet, u32Bytes } from './map-set.js';
 import { RingTable } from './rings.js';
 import { type Prefix, RouteTable } from './routes.js';
 import {
@@ -14,17 +15,18 @@ import {
   CTL_VALUE,
   DECAP_FLAGS,
   encode,
-  MAX_REALS,
   NEXT_HOP,
   OWN_ADDRESS_SLOTS,
   REAL_DEFINITION,
   REAL_FLAGS,
   RING_SIZE,
 } from './schema.js';
+import type { FlowBatch, FlowPlace } from './tracked-flows.js';
 import { addressBytes, exactVipBytes, isPrefixVip, type VipKey } from './vip-key.js';
 import { type VipRow, VipTable } from './vips.js';
 
 export type { Flow } from './connections.js';
+export { type BalancerLimits, vipNumberAt } from './limits.js';
 export { TablesError, type TablesFault } from './map-set.js';
 export type { Prefix } from './routes.js';
 export { formatVip, VIP_PROTOCOLS, type VipKey, type VipProtocol } from './vip-key.js';
@@ -49,6 +51,18 @@ const FILLED_MAPS = [
   'vip_to_down_reals_map',
 ] as const satisfies readonly BalancerMapName[];
 type FilledMap = (typeof FILLED_MAPS)[number];
+
+/** What another process attached to the maps. */
+export interface AdoptedTables {
+  /** Connection tables, from CPU 0 on. */
+  readonly connections: readonly BpfMap[];
+  /** Tables of flows from outside, from CPU 0 on. */
+  readonly globals: readonly BpfMap[];
+  /** Sets of down backends by the key of their VIP. */
+  readonly downSets: readonly (readonly [key: Uint8Array, set: BpfMap])[];
+  /** Rows of `reals` that are not empty. */
+  readonly reals: readonly number[];
+}
 
 /** How full a map is. */
 export interface Occupancy {
@@ -90,6 +104,11 @@ export class BalancerTables extends CounterTables {
     this.#globalFlows = new GlobalTables(set.get('global_lru_maps'), set.get('fallback_glru'));
   }
 
+  /** What the maps have room for. */
+  get limits(): BalancerLimits {
+    return this.#maps.limits;
+  }
+
   /** Write a VIP, new or changed. @throws TablesError TABLES_RANGE, TABLES_WRITE */
   putVip(vip: VipKey, row: VipRow): void {
     this.#vips.put(vip, row);
@@ -114,14 +133,14 @@ export class BalancerTables extends CounterTables {
 
   /** Write a backend's row; the family sets its flag. `index` is at least 1. */
   putReal(index: number, address: IpAddress, flags = 0): void {
-    checkRange('backend index', index, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(index);
     this.#maps.update('reals', u32Bytes(index), realBytes(address, flags));
     this.#reals.add(index);
   }
 
   /** Empty a backend's row, its next hop and its counters: flows that still point at it get another backend. */
   clearReal(index: number): void {
-    checkRange('backend index', index, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(index);
     this.#maps.update('reals', u32Bytes(index), new Uint8Array(REAL_DEFINITION.sizeBytes));
     this.#reals.delete(index);
     this.putNextHop(index, undefined);
@@ -130,7 +149,7 @@ export class BalancerTables extends CounterTables {
 
   /** MAC address of a backend's next hop; undefined: the router's. */
   putNextHop(index: number, mac: Mac | undefined): void {
-    checkRange('backend index', index, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(index);
     this.#maps.update('real_macs', u32Bytes(index), encode(NEXT_HOP, { mac: mac ?? new Uint8Array(6) }));
   }
 
@@ -159,6 +178,11 @@ export class BalancerTables extends CounterTables {
     return this.#rings.put(ring, slots, previous);
   }
 
+  /** The slots of a ring: rows of backends, 0 = empty. */
+  readRing(ring: number): Uint32Array {
+    return this.#rings.read(ring);
+  }
+
   /** Empty a ring: its VIPs drop what has no connection entry. */
   clearRing(ring: number): void {
     this.#rings.put(ring, new Uint32Array(RING_SIZE));
@@ -167,6 +191,11 @@ export class BalancerTables extends CounterTables {
   /** Have a VIP use a ring; rings belong to pools, and VIPs may share one. */
   putVipRing(vipNumber: number, ringNumber: number): void {
     this.#rings.assign(vipNumber, ringNumber);
+  }
+
+  /** Backend in a slot of the ring that a VIP uses; 0: none. */
+  ringRealAt(vipNumber: number, slot: number): number {
+    return this.#rings.realAt(vipNumber, slot);
   }
 
   /** Packets that carry a server id (1 to 2³² − 1) go to this backend. */
@@ -236,7 +265,7 @@ export class BalancerTables extends CounterTables {
    * @param cpu the CPU whose table it is for, which has been attached; all of them unless given
    */
   putGlobalFlow(flow: Flow, real: number, cpu?: number): void {
-    checkRange('backend index', real, 1, MAX_REALS - 1);
+    this.#maps.limits.checkReal(real);
     this.#maps.check('global_lru_maps', 'update of a table', this.#globalFlows.put(flow, real, cpu));
   }
 
@@ -245,9 +274,43 @@ export class BalancerTables extends CounterTables {
     this.#maps.check('global_lru_maps', 'delete in a table', this.#globalFlows.delete(flow));
   }
 
+  /**
+   * Go on with maps that another process filled: what they hold counts as written here.
+   * Tables in the slots of maps of maps belong to this from now on.
+   */
+  adopt({ connections, globals, downSets, reals }: AdoptedTables): void {
+    for (const map of FILLED_MAPS)
+      if (map !== 'reals' && map !== 'vip_to_down_reals_map') this.#maps.adopt(map);
+    for (const index of reals) this.#reals.add(index);
+    this.#connections.adopt(connections);
+    this.#globalFlows.adopt(globals);
+    this.#downReals.adopt(downSets);
+  }
+
   /** Flows in the connection tables by backend index; UDP flows that have timed out do not count. */
   trackedFlows(nowNs?: bigint): Map<number, number> {
     return this.#connections.countByReal(nowNs ?? process.hrtime.bigint());
+  }
+
+  /**
+   * Forget the flows of backends: their next packets are those of new flows. No ring may lead to the backends any more.
+   * @returns flows that were forgotten
+   */
+  forgetFlows(reals: ReadonlySet<number>): number {
+    return this.#connections.forget(reals);
+  }
+
+  /** Entries that the connection tables have room for. */
+  get connectionTableEntries(): number {
+    return this.#connections.capacity;
+  }
+
+  /**
+   * Some flows of the connection tables, from a place on; UDP flows that have timed out are left out.
+   * @param count about so many
+   */
+  flowsFrom(place: FlowPlace, count: number, nowNs = process.hrtime.bigint()): FlowBatch {
+    return this.#connections.read(place, count, nowNs);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { BPF_EXIST } from '../bpf/maps/map.js';
 import type { IpAddress } from '../net/address.js';
-import { checkRange, type MapSet, u32Bytes } from './map-set.js';
-import { decode, encode, MAX_VIPS, U32, VIP_META } from './schema.js';
+import { type MapSet, u32Bytes } from './map-set.js';
+import { decode, encode, U32, VIP_META } from './schema.js';
 import {
   addressBytes,
   exactVipBytes,
@@ -11,7 +11,7 @@ import {
   type VipKey,
 } from './vip-key.js';
 
-/** What the balancer keeps of a VIP: flags of VIP_FLAGS, and its number below MAX_VIPS. */
+/** What the balancer keeps of a VIP: flags of VIP_FLAGS, and its number (vipNumberAt). */
 export interface VipRow {
   readonly flags: number;
   readonly number: number;
@@ -30,7 +30,7 @@ export class VipTable {
 
   /** Write a VIP, new or changed. @throws TablesError TABLES_RANGE, TABLES_WRITE */
   put(vip: VipKey, { flags, number }: VipRow): void {
-    checkRange('VIP number', number, 0, MAX_VIPS - 1);
+    this.#maps.limits.checkVip(number);
     const { map, key } = placeOf(vip);
     const isNew = this.#maps.put(map, key, encode(VIP_META, { flags, vip_num: number }));
     if (isNew) this.#addToAddress(vip, 1);

@@ -77,6 +77,7 @@ export {
 export { ENGINES, type EngineName, type Outcome, Sandbox, SandboxError } from './sandbox.js';
 export { Trace, type TraceOptions, type TraceRegion } from './trace.js';
 export { VerifyError, type VerifyErrorFault, verifyOptionsOf } from './verifier/admit.js';
+export { VERIFY_ADVICE } from './verifier/explain.js';
 export {
   type Accepted,
   type Refused,

@@ -1,11 +1,12 @@
 import type { Arena } from '../bpf/memory/arena.js';
-import { CodedError } from '../errors.js';
 import { AfPacketSockets, ringShape, ringsBytes } from '../io/af-packet.js';
 import { SysError } from '../sys/libc.js';
-import { findLink, type LinkInfo } from '../sys/socket.js';
+import type { LinkInfo } from '../sys/socket.js';
 import { inboxBytes } from '../worker/inbox.js';
+import { packetLanes } from '../worker/lanes.js';
 import type { WorkerProgram } from '../worker/messages.js';
 import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
+import { EngineError, type EnginePlan, type WorkerEngine } from './engine.js';
 import { type GuardedVip, HostStackGuard } from './host-stack.js';
 import { InterfaceClaim } from './interface-claim.js';
 import { ReceiveOffloads } from './receive-offloads.js';
@@ -19,16 +20,6 @@ export interface AfPacketOptions {
   readonly recover: (cpu: number) => void;
   readonly log: PoolLog;
 }
-
-export type AfPacketFault =
-  | { readonly code: 'ENGINE_NO_INTERFACE'; readonly interface: string }
-  | { readonly code: 'ENGINE_NOT_ETHERNET'; readonly interface: string }
-  | { readonly code: 'ENGINE_INTERFACE_DOWN'; readonly interface: string }
-  | { readonly code: 'ENGINE_CAPABILITY'; readonly capability: string }
-  | { readonly code: 'ENGINE_SOCKET'; readonly interface: string };
-
-/** The engine cannot run on that interface, or not with these rights. */
-export class AfPacketError extends CodedError<AfPacketFault> {}
 
 /** What a running engine holds, in the order of its start. */
 interface Parts {
@@ -48,13 +39,13 @@ function openSockets(arena: Arena, link: LinkInfo, workers: number): AfPacketSoc
   } catch (cause) {
     if (!(cause instanceof SysError)) throw cause;
     if (DENIED.includes(cause.fault.errno)) {
-      throw new AfPacketError(
+      throw new EngineError(
         { code: 'ENGINE_CAPABILITY', capability: 'CAP_NET_RAW' },
         'packet sockets need CAP_NET_RAW: run as root, or give node the capability (setcap cap_net_raw,cap_net_admin+ep)',
         { cause },
       );
     }
-    throw new AfPacketError(
+    throw new EngineError(
       { code: 'ENGINE_SOCKET', interface: link.name },
       `packet sockets on ${link.name}: ${cause.message}`,
       { cause },
@@ -66,7 +57,8 @@ function openSockets(arena: Arena, link: LinkInfo, workers: number): AfPacketSoc
  * The default engine: AF_PACKET rings in the arena, one a worker, and the compiled program on each frame. XDP_PASS
  * is nothing to do, since a tap sees a copy; the host's stack is kept from VIP traffic by a guard.
  */
-export class AfPacketEngine {
+export class AfPacketEngine implements WorkerEngine {
+  readonly mode = 'af_packet';
   readonly #parts: Parts;
 
   private constructor(parts: Parts) {
@@ -77,38 +69,15 @@ export class AfPacketEngine {
     return this.#parts.link;
   }
 
-  /** @throws AfPacketError ENGINE_NO_INTERFACE, ENGINE_NOT_ETHERNET, ENGINE_INTERFACE_DOWN */
-  static findLink(name: string): LinkInfo {
-    const link = findLink(name);
-    if (!link) {
-      throw new AfPacketError(
-        { code: 'ENGINE_NO_INTERFACE', interface: name },
-        `there is no interface ${name}: see ip link`,
-      );
-    }
-    if (!link.isEthernet) {
-      throw new AfPacketError(
-        { code: 'ENGINE_NOT_ETHERNET', interface: name },
-        `interface ${name} carries no Ethernet frames to other hosts: choose the one that leads to clients and backends`,
-      );
-    }
-    if (!link.isUp) {
-      throw new AfPacketError(
-        { code: 'ENGINE_INTERFACE_DOWN', interface: name },
-        `interface ${name} is down: ip link set ${name} up`,
-      );
-    }
-    return link;
-  }
-
-  /** Bytes of arena that the workers' rings and the inboxes behind them take. */
-  static ringsBytes(link: LinkInfo, workers: number): number {
-    return ringsBytes(link.mtu, workers) + workers * inboxBytes(ringShape(link.mtu).frameBytes);
+  /** What the engine takes of the machine: the workers' rings, and the inboxes behind them. */
+  static plan(link: LinkInfo, workers: number): EnginePlan {
+    const inboxes = workers * inboxBytes(ringShape(link.mtu).frameBytes);
+    return { workers, ringsBytes: ringsBytes(link.mtu, workers) + inboxes };
   }
 
   /**
    * Everything that was acquired is given back when a later step fails.
-   * @throws AfPacketError, HostStackError
+   * @throws EngineError, HostStackError
    */
   static async start(options: AfPacketOptions): Promise<AfPacketEngine> {
     const { arena, link, workers, log } = options;
@@ -138,7 +107,11 @@ export class AfPacketEngine {
         );
       }
       const inboxes = arena.rings.offset + ringsBytes(link.mtu, workers);
-      const pool = await WorkerPool.start({ ...options, sockets, inboxes, ifindex: link.index });
+      const pool = await WorkerPool.start({
+        ...options,
+        lanes: packetLanes(sockets, inboxes),
+        ifindex: link.index,
+      });
       undo.push(() => pool.stop());
       sockets.start(link.index);
       return new AfPacketEngine({ claim, link, sockets, offloads, guard, pool });
@@ -148,12 +121,12 @@ export class AfPacketEngine {
     }
   }
 
-  protect(vip: GuardedVip): void {
-    this.#parts.guard.protect(vip);
+  protect(vips: readonly GuardedVip[]): void {
+    this.#parts.guard.protect(vips);
   }
 
-  unprotect(vip: GuardedVip): void {
-    this.#parts.guard.unprotect(vip);
+  unprotect(vips: readonly GuardedVip[]): void {
+    this.#parts.guard.unprotect(vips);
   }
 
   workers(): WorkerStatus[] {

@@ -96,7 +96,7 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     ['a last fragment', fragment4(185), true],
     ['a fragment for another address', fragment4(185, '192.0.2.81'), false],
   ])('of an IPv4 VIP of one port: %s', (_, frame, isDropped) => {
-    install().protect(vip(VIP4, 80));
+    install().protect([vip(VIP4, 80)]);
     expect(drops([frame])).toEqual([isDropped]);
   });
 
@@ -109,14 +109,14 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     ['the first fragment', fragment6(0), true],
     ['a fragment for another address', fragment6(185, '2001:db8::81'), false],
   ])('of an IPv6 VIP of one port: %s', (_, frame, isDropped) => {
-    install().protect(vip(VIP6, 80));
+    install().protect([vip(VIP6, 80)]);
     expect(drops([frame])).toEqual([isDropped]);
   });
 
   it('drops every port of one protocol for a VIP of port 0', () => {
     const table = install();
-    table.protect(vip(VIP4, 0, 'udp'));
-    table.protect(vip(VIP6, 0, 'udp'));
+    table.protect([vip(VIP4, 0, 'udp')]);
+    table.protect([vip(VIP6, 0, 'udp')]);
     const frames = [
       udpFrame(to4(1)),
       udpFrame(to4(65535)),
@@ -130,7 +130,7 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
   it('lets everything in again once a VIP is gone', () => {
     const table = install();
     const vips = [vip(VIP4, 80), vip(VIP6, 80), vip(VIP4, 0, 'udp'), vip(VIP6, 0, 'udp')];
-    for (const each of vips) table.protect(each);
+    table.protect(vips);
     const frames = [
       tcpFrame(to4(80)),
       tcpFrame(to6(80)),
@@ -140,32 +140,32 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
       fragment6(185),
     ];
     expect(drops(frames)).toEqual(frames.map(() => true));
-    for (const each of vips) table.unprotect(each);
+    table.unprotect(vips);
     expect(drops(frames)).toEqual(frames.map(() => false));
   });
 
   it('drops fragments until the last VIP of their address is gone', () => {
     const table = install();
-    table.protect(vip(VIP4, 80));
-    table.protect(vip(VIP4, 443));
-    table.unprotect(vip(VIP4, 80));
+    table.protect([vip(VIP4, 80)]);
+    table.protect([vip(VIP4, 443)]);
+    table.unprotect([vip(VIP4, 80)]);
     expect(drops([fragment4(185)])).toEqual([true]);
-    table.unprotect(vip(VIP4, 443));
+    table.unprotect([vip(VIP4, 443)]);
     expect(drops([fragment4(185)])).toEqual([false]);
   });
 
   it('protects a VIP once, however often it is told to', () => {
     const table = install();
-    table.protect(vip(VIP4, 80));
-    table.protect(vip(VIP4, 80));
-    table.unprotect(vip(VIP4, 80));
+    table.protect([vip(VIP4, 80)]);
+    table.protect([vip(VIP4, 80)]);
+    table.unprotect([vip(VIP4, 80)]);
     expect(drops([tcpFrame(to4(80)), fragment4(185)])).toEqual([false, false]);
   });
 
   it('says so when the drop is refused', () => {
     const table = install();
     sh(`nft delete table netdev ${TABLE}`);
-    expect(code(() => table.protect(vip(VIP4, 80)))).toBe('HOST_GUARD_WRITE');
+    expect(code(() => table.protect([vip(VIP4, 80)]))).toBe('HOST_GUARD_WRITE');
     sh(`nft add table netdev ${TABLE}`);
   });
 
@@ -175,7 +175,7 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     sh(
       `nft add chain netdev ${TABLE} stale { type filter hook ingress device ${DEVICE} priority -400; policy drop; }`,
     );
-    install().protect(vip(VIP4, 80));
+    install().protect([vip(VIP4, 80)]);
     expect(sh(`nft list table netdev ${TABLE}`)).not.toContain('stale');
     expect(elementsOf('vip4')).toBe(`${VIP4} . tcp . 80`);
     expect(drops([tcpFrame(to4(80)), tcpFrame(to4(81))])).toEqual([true, false]);
@@ -184,7 +184,7 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
   it('has a table of its own for each interface, however alike their names are', () => {
     addVeth('hs_0', 'hs-peer2');
     const table = install();
-    table.protect(vip(VIP4, 80));
+    table.protect([vip(VIP4, 80)]);
     const other = new HostStackGuard('hs_0');
     other.close();
     expect(drops([tcpFrame(to4(80))])).toEqual([true]);
@@ -194,7 +194,7 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
   it('can be closed twice, and does not take the next one along', () => {
     const first = install();
     first.close();
-    install().protect(vip(VIP4, 80));
+    install().protect([vip(VIP4, 80)]);
     first.close();
     expect(elementsOf('vip4')).not.toBe('');
   });
@@ -239,7 +239,7 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     ])('%s', (_, address, commands) => {
       for (const command of commands) sh(command);
       const table = install();
-      expect(code(() => table.protect(vip(address, 80)))).toBe('HOST_VIP_IS_LOCAL');
+      expect(code(() => table.protect([vip(address, 80)]))).toBe('HOST_VIP_IS_LOCAL');
       expect([elementsOf('vip4'), elementsOf('vip6')]).toEqual(['', '']);
     });
   });
@@ -258,9 +258,9 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     it('runs unguarded where it does not, and says so', async () => {
       expect(await start()).toBe('nothing thrown');
       expect(guard?.missing).toContain('nft is not installed');
-      guard?.protect(vip(VIP4, 80));
-      guard?.unprotect(vip(VIP4, 80));
-      expect(code(() => guard?.protect(vip('127.0.0.1', 80)))).toBe('HOST_VIP_IS_LOCAL');
+      guard?.protect([vip(VIP4, 80)]);
+      guard?.unprotect([vip(VIP4, 80)]);
+      expect(code(() => guard?.protect([vip('127.0.0.1', 80)]))).toBe('HOST_VIP_IS_LOCAL');
     });
   });
 });

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { CodedError } from '../errors.js';
-import { formatIp, type IpAddress, parseIp, sameIp } from '../net/address.js';
+import { formatIp, type IpAddress, parseIp } from '../net/address.js';
 import { isLocalAddress } from '../sys/netlink.js';
 
 /** What the guard needs of a VIP; port 0 is every port. */
@@ -20,15 +20,15 @@ export type HostStackFault =
 /** The host's stack and a VIP would both answer. */
 export class HostStackError extends CodedError<HostStackFault> {}
 
-/** The device of this host that has the address. An IPv4 address of one that is down is found by its route alone. */
-function localDevice(wanted: IpAddress): string | undefined {
-  const found = Object.entries(networkInterfaces()).find(([, entries = []]) =>
-    entries.some(({ address }) => sameIp(parseIp(address.replace(/%.*$/, '')), wanted)),
-  );
-  return found?.[0] ?? (wanted.family === 6 ? ipv6Device(wanted) : undefined);
+/** Devices by the addresses that they have. An IPv4 address of one that is down is found by its route alone. */
+function devicesByAddress(): Map<string, string> {
+  const devices = new Map<string, string>();
+  for (const [device, entries = []] of Object.entries(networkInterfaces()))
+    for (const { address } of entries) devices.set(formatIp(parseIp(address.replace(/%.*$/, ''))), device);
+  return devices;
 }
 
-/** The same for IPv6, up or not: while a device is down its addresses have no route to be found by. */
+/** The device with an IPv6 address, up or not: while it is down its addresses have no route to be found by. */
 function ipv6Device({ bytes }: IpAddress): string | undefined {
   try {
     // A line an address: 32 digits, then number, prefix length, scope, flags and name of the device.
@@ -136,25 +136,27 @@ export class HostStackGuard {
   }
 
   /**
-   * Drop a VIP's traffic on its way to the host's stack.
+   * Drop the traffic of VIPs on its way to the host's stack: of all of them, or of none.
    * @throws HostStackError HOST_VIP_IS_LOCAL, HOST_GUARD_WRITE
    */
-  protect(vip: GuardedVip): void {
-    const text = formatIp(vip.address);
-    const device = localDevice(vip.address);
-    if (device !== undefined || isLocalAddress(vip.address)) {
+  protect(vips: readonly GuardedVip[]): void {
+    const devices = devicesByAddress();
+    for (const { address } of vips) {
+      const text = formatIp(address);
+      const device = devices.get(text) ?? (address.family === 6 ? ipv6Device(address) : undefined);
+      if (device === undefined && !isLocalAddress(address)) continue;
       const where = device === undefined ? 'by a route of type local' : `on ${device}`;
       throw new HostStackError(
         { code: 'HOST_VIP_IS_LOCAL', address: text, device },
         `${text} is an address of this host (${where}): the host would answer for the VIP; remove it there, or choose another`,
       );
     }
-    this.#change('add', vip);
+    this.#change('add', vips);
   }
 
-  /** Let the host's stack see a former VIP's traffic. */
-  unprotect(vip: GuardedVip): void {
-    this.#change('delete', vip);
+  /** Let the host's stack see the traffic of former VIPs. */
+  unprotect(vips: readonly GuardedVip[]): void {
+    this.#change('delete', vips);
   }
 
   /** Remove the table. Idempotent. */
@@ -164,29 +166,35 @@ export class HostStackGuard {
     nft(`delete table netdev ${this.#table}`);
   }
 
-  #change(verb: 'add' | 'delete', vip: GuardedVip): void {
-    if (this.missing !== undefined) return;
-    const { set, element } = elementOf(vip);
-    const address = formatIp(vip.address);
-    const before = this.#elementsOn.get(address) ?? new Set();
-    const after = new Set(before);
-    if (verb === 'add') after.add(element);
-    else after.delete(element);
-    const isAddressChanged = (before.size === 0) !== (after.size === 0);
-    const script = [
-      `${verb} element netdev ${this.#table} ${set} { ${element} }`,
-      ...(isAddressChanged
-        ? [`${verb} element netdev ${this.#table} address${vip.address.family} { ${address} }`]
-        : []),
-    ];
-    const reason = nft(script.join('\n'));
+  #change(verb: 'add' | 'delete', vips: readonly GuardedVip[]): void {
+    if (this.missing !== undefined || vips.length === 0) return;
+    const changed = new Map<string, ReadonlySet<string>>();
+    const lines: string[] = [];
+    const elementLine = (set: string, element: string) =>
+      lines.push(`${verb} element netdev ${this.#table} ${set} { ${element} }`);
+    for (const vip of vips) {
+      const { set, element } = elementOf(vip);
+      const address = formatIp(vip.address);
+      const before = changed.get(address) ?? this.#elementsOn.get(address) ?? new Set();
+      const after = new Set(before);
+      if (verb === 'add') after.add(element);
+      else after.delete(element);
+      elementLine(set, element);
+      if ((before.size === 0) !== (after.size === 0)) elementLine(`address${vip.address.family}`, address);
+      changed.set(address, after);
+    }
+    // One script is one transaction of nftables.
+    const reason = nft(lines.join('\n'));
     if (reason !== undefined) {
+      const what = vips.length === 1 ? elementOf(vips[0]!).element : `${vips.length} VIPs`;
       throw new HostStackError(
         { code: 'HOST_GUARD_WRITE', reason },
-        `nftables on ${this.#device} refused to ${verb} ${element}: ${reason}`,
+        `nftables on ${this.#device} refused to ${verb} ${what}: ${reason}`,
       );
     }
-    if (after.size > 0) this.#elementsOn.set(address, after);
-    else this.#elementsOn.delete(address);
+    for (const [address, elements] of changed) {
+      if (elements.size > 0) this.#elementsOn.set(address, elements);
+      else this.#elementsOn.delete(address);
+    }
   }
 }

@@ -10,8 +10,10 @@ export class ReceiveOffloads {
   /** Offloads that are on and that the driver would not turn off. */
   readonly stuck: readonly Offload[];
 
-  constructor(device: string) {
+  /** @param turnedOff what another process turned off before, for `restore` */
+  constructor(device: string, turnedOff: readonly Offload[] = []) {
     this.#device = device;
+    this.#turnedOff.push(...turnedOff);
     const stuck: Offload[] = [];
     for (const offload of OFFLOAD_NAMES) {
       if (isOffloadOn(device, offload) !== true) continue;
@@ -20,6 +22,11 @@ export class ReceiveOffloads {
       else stuck.push(offload);
     }
     this.stuck = stuck;
+  }
+
+  /** What `restore` turns on again. */
+  get turnedOff(): readonly Offload[] {
+    return [...this.#turnedOff];
   }
 
   /** Idempotent. */

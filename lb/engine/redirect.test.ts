@@ -11,6 +11,7 @@ import { Arena } from '../bpf/memory/arena.js';
 import type { LinkInfo } from '../sys/socket.js';
 import type { WorkerCounter } from '../worker/counters.js';
 import type { AfPacketEngine } from './af-packet.js';
+import { findEngineLink } from './engine.js';
 
 const FLOW = { src: '203.0.113.1', dst: '192.0.2.1', dport: 2 } as const;
 /** A frame of a flow of its own, which so may go to any worker. */
@@ -52,11 +53,11 @@ describe.skipIf(missingRoot)(`a redirecting program${missingRoot ? ` (${missingR
     type: 'DEVMAP' | 'CPUMAP' = 'DEVMAP',
   ) => {
     const module = (await import(built('engine/af-packet'))) as typeof import('./af-packet.js');
-    const link = module.AfPacketEngine.findLink('rd0');
+    const link = findEngineLink('rd0');
     const arena = Arena.create({
       workers: 2,
       mapsBytes: 2 ** 20,
-      ringsBytes: module.AfPacketEngine.ringsBytes(link, 2),
+      ringsBytes: module.AfPacketEngine.plan(link, 2).ringsBytes,
     });
     const host = new ArenaMaps(arena);
     const spec = {

@@ -10,8 +10,14 @@ export const BPF_COMMANDS = {
   MAP_DELETE_ELEM: 3,
   MAP_GET_NEXT_KEY: 4,
   PROG_LOAD: 5,
+  OBJ_PIN: 6,
+  OBJ_GET: 7,
   PROG_TEST_RUN: 10,
+  PROG_GET_FD_BY_ID: 13,
+  MAP_GET_FD_BY_ID: 14,
+  OBJ_GET_INFO_BY_FD: 15,
   BTF_LOAD: 18,
+  BTF_GET_FD_BY_ID: 19,
   MAP_LOOKUP_AND_DELETE_ELEM: 21,
   MAP_FREEZE: 22,
   MAP_LOOKUP_BATCH: 24,
@@ -19,6 +25,7 @@ export const BPF_COMMANDS = {
   MAP_DELETE_BATCH: 27,
   LINK_CREATE: 28,
   LINK_UPDATE: 29,
+  LINK_DETACH: 34,
 } as const;
 export type BpfCommand = keyof typeof BPF_COMMANDS;
 
@@ -37,6 +44,7 @@ export type BpfFault =
       readonly bytes: number;
       readonly wantBytes: number;
     }
+  | { readonly code: 'BPF_MAP_TYPE'; readonly map: string; readonly type: string; readonly want: string }
   | { readonly code: 'BPF_PROGRAM_TYPE'; readonly program: string; readonly type: string }
   | {
       readonly code: 'BPF_MAP_INDEX';

@@ -3,14 +3,16 @@ import {
   type Batch,
   type BpfMap,
   batchByKey,
-  forEachByKey,
   MAP_TYPES,
   type MapHost,
   type MapSpec,
 } from '../bpf/maps/map.js';
 import { ENOENT, ENOSPC, ENOTSUPP } from '../bpf/maps/uapi.js';
 import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow, callError } from './bpf-call.js';
+import { openById } from './bpf-info.js';
 import { LockTypes } from './bpf-lock-types.js';
+import type { KernelTypes } from './bpf-types.js';
+import { isMappedArray, readMappedArray, writeMappedArray } from './mapped-array.js';
 import { closeFd } from './syscall.js';
 
 const PER_CPU_TYPES: ReadonlySet<string> = new Set(['PERCPU_HASH', 'PERCPU_ARRAY', 'LRU_PERCPU_HASH']);
@@ -26,6 +28,9 @@ const HASH_TYPES: ReadonlySet<string> = new Set([
   'HASH_OF_MAPS',
 ]);
 const BUCKET_BYTES = 4;
+/** Of a walk: what one call may bring, and the fewest entries that it asks for. */
+const BATCH_BYTES = 2 ** 19;
+const MIN_BATCH = 64;
 
 /**
  * CPUs that the kernel keeps per-CPU copies for, the highest number plus one.
@@ -104,7 +109,21 @@ export class KernelMap implements BpfMap {
   }
 
   forEach(visit: (key: Uint8Array, value: Uint8Array) => void): void {
-    forEachByKey(this, visit);
+    const { keySize, maxEntries, type } = this.spec;
+    if (keySize === 0) return;
+    const room = Math.max(MIN_BATCH, Math.floor(BATCH_BYTES / (keySize + this.valueBytes)));
+    // A walk by keys starts over when the key that it stands on is deleted; the bound ends it all the same.
+    let left = HASH_TYPES.has(type) ? Number.POSITIVE_INFINITY : maxEntries;
+    let from: Uint8Array | undefined;
+    do {
+      const batch = this.lookupBatch(Math.min(room, maxEntries), from);
+      for (let i = 0; i < batch.count; i++) {
+        const key = batch.keys.subarray(i * keySize, (i + 1) * keySize);
+        visit(key, batch.values.subarray(i * this.valueBytes, (i + 1) * this.valueBytes));
+      }
+      left -= batch.count;
+      from = batch.next;
+    } while (from !== undefined && left > 0);
   }
 
   lookupBatch(count: number, from?: Uint8Array): Batch {
@@ -148,7 +167,14 @@ export class KernelMap implements BpfMap {
     this.#check('keys', keys, count * this.spec.keySize);
     this.#check('values', values, count * this.valueBytes);
     if (count === 0) return 0;
+    if (isMappedArray(this.spec)) return writeMappedArray(this.#fd, this.spec, keys, values, count);
     return bpfCall('MAP_UPDATE_BATCH', this.#batch(keys, count).pointer(24, values));
+  }
+
+  readWords(first: number, count: number): Uint32Array | undefined {
+    const { maxEntries } = this.spec;
+    if (!isMappedArray(this.spec) || first + count > maxEntries) return undefined;
+    return readMappedArray(this.#fd, this.spec, first, count);
   }
 
   updateInner(key: Uint8Array, inner: BpfMap): number {
@@ -156,6 +182,19 @@ export class KernelMap implements BpfMap {
     const value = new Uint8Array(4);
     new DataView(value.buffer).setUint32(0, inner.fd, true);
     return bpfCall('MAP_UPDATE_ELEM', this.#element(key, value));
+  }
+
+  /**
+   * The map in a slot of a map of maps, with a descriptor of its own.
+   * @param spec what it is known to be; checked by whoever asks
+   * @returns undefined where the slot is empty
+   * @throws BpfError BPF_CALL
+   */
+  openInner(key: Uint8Array, spec: MapSpec): KernelMap | undefined {
+    const id = this.lookup(key);
+    if (id === undefined) return undefined;
+    const number = new DataView(id.buffer).getUint32(0, true);
+    return new KernelMap(spec, openById('MAP_GET_FD_BY_ID', number, `map ${spec.name}`));
   }
 
   /** Forbid writes through bpf(2), so that the verifier takes the content for constants. */
@@ -189,8 +228,35 @@ export class KernelMap implements BpfMap {
   }
 }
 
+/** Map types that the kernel gives no types of keys and values: their values are not a program's own. */
+const TYPELESS: ReadonlySet<string> = new Set([
+  'PROG_ARRAY',
+  'PERF_EVENT_ARRAY',
+  'CGROUP_ARRAY',
+  'STACK_TRACE',
+  'ARRAY_OF_MAPS',
+  'HASH_OF_MAPS',
+  'DEVMAP',
+  'DEVMAP_HASH',
+  'CPUMAP',
+  'XSKMAP',
+  'SOCKMAP',
+  'SOCKHASH',
+  'QUEUE',
+  'STACK',
+  'RINGBUF',
+  'BLOOM_FILTER',
+]);
+
 /** The kernel as the place where maps live. Each map belongs to the caller, who closes it. */
 export class KernelMaps implements MapHost {
+  readonly #types: KernelTypes | undefined;
+
+  /** @param types of keys and values, which the specs' type ids are of: the kernel and its tools then know them */
+  constructor(types?: KernelTypes) {
+    this.#types = types;
+  }
+
   /**
    * Create a map, write its initial content and freeze it where the spec says so.
    * @throws BpfError BPF_CALL
@@ -207,6 +273,9 @@ export class KernelMaps implements MapHost {
     // The kernel copies the template's shape; the template itself is not needed after that.
     const template = spec.inner === undefined ? undefined : this.createMap(spec.inner);
     const types = spec.lockOffset === undefined ? undefined : new LockTypes(spec);
+    if (types === undefined && spec.valueTypeId !== undefined && !TYPELESS.has(spec.type)) {
+      this.#types?.describeMap(attr, spec.keyTypeId ?? 0, spec.valueTypeId);
+    }
     let map: KernelMap | undefined;
     try {
       types?.describe(attr);

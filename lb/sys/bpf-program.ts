@@ -1,5 +1,6 @@
 import { ATTACH_TYPES, type ObjectSpec, type ProgramSpec, type ProgramType } from '../bpf/object/spec.js';
 import { BpfAttr, BpfError, bpfCall, bpfCallOrThrow } from './bpf-call.js';
+import { ATTACH_XDP, attachTc, attachXdp, type TcDirection, type XdpLink, type XdpMode } from './bpf-link.js';
 import type { KernelMap } from './bpf-map.js';
 import { KernelTypes } from './bpf-types.js';
 import { errnoName } from './errno.js';
@@ -7,20 +8,12 @@ import { closeFd } from './syscall.js';
 
 /** enum bpf_prog_type (uapi/linux/bpf.h). */
 const PROGRAM_TYPES: Partial<Record<ProgramType, number>> = { xdp: 6, sched_cls: 3 };
-/** enum bpf_attach_type: BPF_XDP. */
-const ATTACH_XDP = 37;
-/** enum bpf_attach_type: BPF_TCX_INGRESS, BPF_TCX_EGRESS. */
-const ATTACH_TCX = { ingress: 46, egress: 47 } as const;
 /** prog_flags: BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS. */
 const FLAG_SLEEPABLE = 16;
 const FLAG_FRAGS = 32;
-/** XDP_FLAGS_SKB_MODE and XDP_FLAGS_DRV_MODE (uapi/linux/if_link.h). */
-const XDP_MODES = { generic: 2, native: 4 } as const;
-export type XdpMode = keyof typeof XDP_MODES;
 
 const LOAD_ATTR_BYTES = 128;
 const TEST_RUN_ATTR_BYTES = 80;
-const LINK_ATTR_BYTES = 64;
 /** struct __sk_buff (uapi/linux/bpf.h): its length and its field `mark`, bytes. */
 const SKB_BYTES = 192;
 const SKB_MARK = 8;
@@ -40,17 +33,6 @@ export interface TestRun {
   readonly mark: number;
   /** Mean time of one run, ns. */
   readonly durationNs: number;
-}
-
-/** A program attached to an interface; the kernel detaches it when the descriptor is closed, even by a crash. */
-export interface XdpLink {
-  readonly ifindex: number;
-  /**
-   * Run another program from the next packet on; none is missed.
-   * @throws BpfError BPF_CALL
-   */
-  replace(program: KernelProgram): void;
-  close(): void;
 }
 
 /** A program that the kernel has verified and compiled. */
@@ -104,21 +86,15 @@ export class KernelProgram {
    * @throws BpfError BPF_CALL: EOPNOTSUPP where the driver has no native XDP, EBUSY where another is attached
    */
   attachXdp(ifindex: number, mode: XdpMode): XdpLink {
-    const attr = new BpfAttr(LINK_ATTR_BYTES)
-      .u32(0, this.#fd)
-      .u32(4, ifindex)
-      .u32(8, ATTACH_XDP)
-      .u32(12, XDP_MODES[mode]);
-    return openLink(ifindex, attr, `program ${this.name} on interface ${ifindex} (${mode})`);
+    return attachXdp(this, ifindex, mode);
   }
 
   /**
    * Attach a TC program to an interface until the link is closed (tcx, Linux 6.6), behind those that are there.
    * @throws BpfError BPF_CALL
    */
-  attachTc(ifindex: number, direction: keyof typeof ATTACH_TCX): XdpLink {
-    const attr = new BpfAttr(LINK_ATTR_BYTES).u32(0, this.#fd).u32(4, ifindex).u32(8, ATTACH_TCX[direction]);
-    return openLink(ifindex, attr, `program ${this.name} on interface ${ifindex} (tc ${direction})`);
+  attachTc(ifindex: number, direction: TcDirection): XdpLink {
+    return attachTc(this, ifindex, direction);
   }
 
   /** Give the descriptor back; an attached link keeps the program alive. */
@@ -126,21 +102,6 @@ export class KernelProgram {
     if (this.#fd >= 0) closeFd(this.#fd);
     this.#fd = -1;
   }
-}
-
-function openLink(ifindex: number, attr: BpfAttr, subject: string): XdpLink {
-  let fd = bpfCallOrThrow('LINK_CREATE', attr, subject);
-  return {
-    ifindex,
-    replace: (program) => {
-      const update = new BpfAttr(LINK_ATTR_BYTES).u32(0, fd).u32(4, program.fd);
-      bpfCallOrThrow('LINK_UPDATE', update, `program ${program.name} on interface ${ifindex}`);
-    },
-    close: () => {
-      if (fd >= 0) closeFd(fd);
-      fd = -1;
-    },
-  };
 }
 
 /**

@@ -38,6 +38,11 @@ export class KernelTypes {
       attr.u32(92, LINE_INFO_BYTES).pointer(96, records(places)).u32(104, places.length);
   }
 
+  /** Put the types of keys and values into the attribute of a MAP_CREATE; key type 0 is that of a data section. */
+  describeMap(attr: BpfAttr, keyTypeId: number, valueTypeId: number): void {
+    attr.u32(48, this.#fd).u32(52, keyTypeId).u32(56, valueTypeId);
+  }
+
   close(): void {
     if (this.#fd >= 0) closeFd(this.#fd);
     this.#fd = -1;

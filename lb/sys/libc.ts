@@ -47,7 +47,18 @@ interface Libc {
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
   readonly send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
+  /** send(2) and recv(2) of nothing: calls an AF_XDP socket's sending or receiving side. */
+  readonly kickSend: (fd: number, none: bigint, bytes: number, flags: number) => number;
+  readonly kickReceive: (fd: number, none: bigint, bytes: number, flags: number) => number;
   readonly close: (fd: number) => number;
+  /** syscall(2) of four whole numbers or addresses at most. */
+  readonly syscall: (
+    number: number,
+    a: number | bigint,
+    b: number | bigint,
+    c: number | bigint,
+    d: number | bigint,
+  ) => number | bigint;
 }
 
 let loaded: Libc | undefined;
@@ -77,7 +88,11 @@ export function libc(): Libc {
       ioctl: bind('int ioctl(int fd, ulong request, _Inout_ void *argument)'),
       send: bind('long send(int fd, _In_ void *bytes, size_t length, int flags)'),
       recv: bind('long recv(int fd, _Out_ void *bytes, size_t length, int flags)'),
+      kickSend: bind('long send(int fd, uintptr_t none, size_t bytes, int flags)'),
+      kickReceive: bind('long recv(int fd, uintptr_t none, size_t bytes, int flags)'),
       close: bind('int close(int fd)'),
+      // Integer arguments only: a variadic function takes them in the same registers.
+      syscall: bind('long syscall(long number, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)'),
     };
   }
   return loaded;
@@ -100,6 +115,7 @@ export const CLOCK_BOOTTIME = 7;
 export const CLOCK_TAI = 11;
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const EBUSY = 16;
 export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
 export const POLLIN = 1;

@@ -13,8 +13,8 @@ export function addressOfMemory(memory: WebAssembly.Memory): bigint {
   return koffi.address(new Uint8Array(memory.buffer));
 }
 
-function map(address: bigint, bytes: number, flags: number, fd: number, what: string): void {
-  const mapped = libc().mmap(address, bytes, PROT_READ_WRITE, flags | MAP_FIXED, fd, 0);
+function map(address: bigint, bytes: number, flags: number, fd: number, what: string, offset: number): void {
+  const mapped = libc().mmap(address, bytes, PROT_READ_WRITE, flags | MAP_FIXED, fd, offset);
   if (BigInt(mapped) === address) return;
   const errno = errnoName(lastErrno());
   throw new SysError(
@@ -26,13 +26,14 @@ function map(address: bigint, bytes: number, flags: number, fd: number, what: st
 /**
  * Put what a descriptor maps (a socket's ring) in the place of `bytes` bytes at `address`.
  * @param address a multiple of the page size, as is `bytes`
+ * @param offset  what of the descriptor: 0, or what stands for one of its rings
  * @throws SysError SYS_CALL
  */
-export function mapOver(address: bigint, bytes: number, fd: number, what: string): void {
-  map(address, bytes, MAP_SHARED, fd, what);
+export function mapOver(address: bigint, bytes: number, fd: number, what: string, offset = 0): void {
+  map(address, bytes, MAP_SHARED, fd, what, offset);
 }
 
 /** Put ordinary zero memory back in the place of a mapping. */
 export function unmapFrom(address: bigint, bytes: number): void {
-  map(address, bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, 'memory over a ring');
+  map(address, bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, 'memory over a ring', 0);
 }

@@ -14,6 +14,8 @@ export const WORKER_COUNTERS = {
   transmitted_bytes: layout.COUNTER_TRANSMITTED_BYTES,
   /** XDP_PASS: not for a VIP; the host's stack has its own copy. */
   passed: layout.COUNTER_PASSED,
+  /** XDP_PASS of a frame that was steered away from the host, which cannot have it back (af_xdp). */
+  passed_lost: layout.COUNTER_PASSED_LOST,
   /** XDP_DROP: the program's own counters say why. */
   dropped: layout.COUNTER_DROPPED,
   /** XDP_ABORTED: the program failed. */
@@ -52,6 +54,8 @@ export const WORKER_COUNTERS = {
   send_refused: layout.COUNTER_SEND_REFUSED,
   /** The ring had no room: the kernel threw the frame away. */
   ring_full: layout.COUNTER_RING_FULL,
+  /** For the balancer, and came by a receive queue that nobody serves: it was added while the engine ran (af_xdp). */
+  no_socket: layout.COUNTER_NO_SOCKET,
   /** In hand when a worker died. */
   lost_at_restart: layout.COUNTER_LOST_AT_RESTART,
   /** Rounds with at least one frame, and returns from poll(2). */

@@ -28,6 +28,13 @@ export const PUMP_TO_WAKE = 64;
 export const PUMP_TO_WAKE_WORDS = 4;
 /** u32, atomic: 1 while the worker is about to wait or waits; who wakes it sets it to 0. */
 export const PUMP_SLEEPS = 128;
+/**
+ * Of AF_XDP. u32 each: arena offset of the state of the worker's first queue (lb/io/xsk-layout.ts), how many queues it has,
+ * and bytes from one to the next.
+ */
+export const XSK_FIRST = 136;
+export const XSK_COUNT = 140;
+export const XSK_STRIDE = 144;
 
 // Inbox: frames that other workers hand to this one. A line for the tail, then the slots.
 /** u32, atomic, every sender writes: position of the next slot to be claimed, or of one before it. Counts on for ever. */
@@ -83,3 +90,5 @@ export const COUNTER_REDIRECT_NO_TARGET = 26;
 export const COUNTER_REDIRECT_QUEUE_FULL = 27;
 export const COUNTER_HANDED_OVER = 28;
 export const COUNTER_TAKEN_OVER = 29;
+export const COUNTER_PASSED_LOST = 30;
+export const COUNTER_NO_SOCKET = 31;

@@ -4,6 +4,25 @@ export interface WorkerProgram {
   readonly targets: readonly { readonly number: number; readonly module: WebAssembly.Module }[];
 }
 
+/** AF_PACKET: sockets that are opened for the pool; they and the ring outlive the thread. */
+export interface PacketLane {
+  readonly kind: 'packet';
+  readonly receiver: number;
+  readonly sender: number;
+  /** What wakes this worker, and what wakes each worker. */
+  readonly doorbell: number;
+  readonly doorbells: readonly number[];
+}
+
+/** AF_XDP: a socket for each queue of the worker; they and their rings outlive the thread. */
+export interface XskLane {
+  readonly kind: 'xsk';
+  readonly fds: readonly number[];
+}
+
+/** Where a worker gets its frames from. */
+export type Lane = PacketLane | XskLane;
+
 /** What the pool hands a worker when it starts it. */
 export interface WorkerData {
   readonly memory: WebAssembly.Memory;
@@ -12,12 +31,7 @@ export interface WorkerData {
   readonly program: WorkerProgram;
   readonly pump: WebAssembly.Module;
   readonly generation: number;
-  /** Sockets, opened by the pool: they and the ring outlive the thread. */
-  readonly receiver: number;
-  readonly sender: number;
-  /** What wakes this worker, and what wakes each worker. */
-  readonly doorbell: number;
-  readonly doorbells: readonly number[];
+  readonly lane: Lane;
   /** Address of arena offset 0. */
   readonly base: bigint;
 }

@@ -10,18 +10,9 @@ import {
   CPU_PUMP,
   CPU_STATE,
 } from '../bpf/memory/layout.js';
-import type { AfPacketSockets } from '../io/af-packet.js';
 import { CounterCells, type WorkerCounter } from './counters.js';
-import { abandonClaims, type Inboxes } from './inbox.js';
-import {
-  PUMP_BASE,
-  PUMP_FRAME_BYTES,
-  PUMP_FRAMES,
-  PUMP_IFINDEX,
-  PUMP_INBOXES,
-  PUMP_RING,
-  PUMP_WORKERS,
-} from './layout.js';
+import type { Lanes } from './lanes.js';
+import { PUMP_IFINDEX } from './layout.js';
 import {
   type IoFault,
   type SwapMessage,
@@ -29,7 +20,6 @@ import {
   type WorkerData,
   type WorkerProgram,
 } from './messages.js';
-import { pumpWasm } from './pump-wasm.gen.js';
 
 /** Something that happened to a worker, for the log. */
 export type PoolLog = (
@@ -51,10 +41,8 @@ export interface WorkerStatus {
 
 export interface WorkerPoolOptions {
   readonly arena: Arena;
-  /** Opened by the caller, who closes them once the pool has stopped. */
-  readonly sockets: Pick<AfPacketSockets, 'shape' | 'base' | 'workers'>;
-  /** Arena offset of the workers' inboxes, `inboxBytes` each; zero before the start. */
-  readonly inboxes: number;
+  /** Their sockets were opened by the caller, who closes them once the pool has stopped. */
+  readonly lanes: Lanes;
   readonly ifindex: number;
   readonly program: WorkerProgram;
   /** Frees what the maps hold in the name of a CPU whose thread died. */
@@ -103,7 +91,6 @@ export class WorkerPool {
   readonly #pump: WebAssembly.Module;
   readonly #members: readonly Member[];
   readonly #words: Int32Array;
-  readonly #inboxes: Inboxes;
   #program: WorkerProgram;
   #generation = 1;
   #isStopping = false;
@@ -114,15 +101,10 @@ export class WorkerPool {
     this.#options = options;
     this.#program = options.program;
     // Compiled once; a module that is posted takes its code along.
-    this.#pump = new WebAssembly.Module(pumpWasm);
-    const { arena, sockets, inboxes } = options;
+    const { arena, lanes } = options;
+    this.#pump = new WebAssembly.Module(lanes.pump);
     this.#words = arena.i32;
-    this.#inboxes = {
-      offset: inboxes,
-      workers: sockets.workers.length,
-      frameBytes: sockets.shape.frameBytes,
-    };
-    this.#members = sockets.workers.map((_, index) => ({
+    this.#members = Array.from({ length: lanes.workers }, (_, index) => ({
       index,
       block: arena.block(index),
       counters: new CounterCells(arena.memory, arena.block(index)),
@@ -143,21 +125,16 @@ export class WorkerPool {
   }
 
   /**
-   * Start a thread for each of the sockets' workers and wait until all run.
+   * Start a thread for each lane and wait until all run.
    * @throws Error naming the worker and why it did not start
    */
   static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
     const pool = new WorkerPool(options);
-    const { arena, sockets, ifindex } = options;
+    const { arena, lanes, ifindex } = options;
     for (const member of pool.#members) {
-      const view = new DataView(arena.memory.buffer, member.block + CPU_PUMP);
-      view.setUint32(PUMP_RING, sockets.workers[member.index]!.ring, true);
-      view.setUint32(PUMP_FRAMES, sockets.shape.frames, true);
-      view.setUint32(PUMP_FRAME_BYTES, sockets.shape.frameBytes, true);
-      view.setUint32(PUMP_IFINDEX, ifindex, true);
-      view.setUint32(PUMP_WORKERS, pool.#inboxes.workers, true);
-      view.setUint32(PUMP_INBOXES, pool.#inboxes.offset, true);
-      view.setBigUint64(PUMP_BASE, sockets.base, true);
+      const words = new DataView(arena.memory.buffer, member.block + CPU_PUMP);
+      words.setUint32(PUMP_IFINDEX, ifindex, true);
+      lanes.prepare(member.index, words);
       pool.#setCommand(member, COMMAND_RUN);
       Atomics.store(pool.#words, (member.block + CPU_PROGRAM_GENERATION) / 4, pool.#generation);
       pool.#startThread(member);
@@ -253,19 +230,15 @@ export class WorkerPool {
   }
 
   #startThread(member: Member): void {
-    const { arena, sockets, entry = new URL('./worker-main.js', import.meta.url) } = this.#options;
-    const { receiver, sender, doorbell } = sockets.workers[member.index]!;
+    const { arena, lanes, entry = new URL('./worker-main.js', import.meta.url) } = this.#options;
     const workerData: WorkerData = {
       memory: arena.memory,
       cpu: member.index,
       program: this.#program,
       pump: this.#pump,
       generation: this.#generation,
-      receiver,
-      sender,
-      doorbell,
-      doorbells: sockets.workers.map((each) => each.doorbell),
-      base: sockets.base,
+      lane: lanes.lane(member.index),
+      base: lanes.base,
     };
     Atomics.store(this.#words, (member.block + CPU_STATE) / 4, WORKER_STATE.none);
     const thread = new Thread(entry, { workerData, name: `waggle-worker-${member.index}` });
@@ -316,7 +289,7 @@ export class WorkerPool {
     });
     // The dead thread may have held a lock that others wait for: not to be put off.
     this.#options.recover(member.index);
-    abandonClaims(this.#words, this.#inboxes, member.index);
+    this.#options.lanes.abandon(member.index, this.#words);
     member.timer = setTimeout(() => {
       member.restarts += 1;
       this.#startThread(member);

@@ -13,7 +13,8 @@ import {
   udpFrame,
 } from '../../test/support/packets.js';
 import { PumpBed } from '../../test/support/pump-bed.js';
-import { XDP_PASS } from '../bpf/engine/context.js';
+import { XskBed } from '../../test/support/xsk-bed.js';
+import { XDP_PASS, XDP_TX } from '../bpf/engine/context.js';
 import { parseIp } from '../net/address.js';
 import { pseudoHeaderSum } from '../net/checksum.js';
 
@@ -40,15 +41,15 @@ function withPartialChecksum(frame: Uint8Array, { src, dst }: Endpoints): Uint8A
 /** Bytes that are not all alike, also in their carries. */
 const dataOf = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 151 + 0xf3) & 0xff);
 
-describe('a checksum that the sender left to its NIC', () => {
-  const lengths = [0, 1, 2, 3, 4, 5, 11, 12, 13, 100, 1399, 1400];
-  const makers = [
-    ['UDP over IPv4', ENDS4, udpFrame],
-    ['UDP over IPv6', ENDS6, udpFrame],
-    ['TCP over IPv4', ENDS4, tcpFrame],
-    ['TCP over IPv6', ENDS6, tcpFrame],
-  ] as const;
+const lengths = [0, 1, 2, 3, 4, 5, 11, 12, 13, 100, 1399, 1400];
+const makers = [
+  ['UDP over IPv4', ENDS4, udpFrame],
+  ['UDP over IPv6', ENDS6, udpFrame],
+  ['TCP over IPv4', ENDS4, tcpFrame],
+  ['TCP over IPv6', ENDS6, tcpFrame],
+] as const;
 
+describe('a checksum that the sender left to its NIC', () => {
   it.each(makers.flatMap(([name, ends, make]) => lengths.map((bytes) => [name, bytes, ends, make] as const)))(
     'is filled in: %s, %i bytes of data',
     (_, bytes, ends, make) => {
@@ -165,5 +166,61 @@ describe('a checksum that the sender left to its NIC', () => {
       program_runs: 1,
       passed: 1,
     });
+  });
+});
+
+describe('a checksum that may have been left to a NIC, of which AF_XDP says nothing', () => {
+  const throughXdp = (frame: Uint8Array, isCopied = true) => {
+    const bed = new XskBed(() => XDP_TX, 1, isCopied);
+    bed.queue.receive(frame);
+    bed.pump.run(0, 64);
+    return { sent: bed.queue.send()[0], filled: bed.counters().checksum_filled ?? 0 };
+  };
+
+  it.each(makers)('is filled in where the field has the sum of the pseudo-header: %s', (_, ends, make) => {
+    for (const bytes of lengths) {
+      const frame = make(ends, { data: dataOf(bytes) });
+      expect(throughXdp(withPartialChecksum(frame, ends))).toEqual({ sent: frame, filled: 1 });
+    }
+  });
+
+  it.each(makers)('is as it came where it was whole: %s', (_, ends, make) => {
+    for (const bytes of lengths) {
+      const frame = make(ends, { data: dataOf(bytes) });
+      expect(throughXdp(frame)).toEqual({ sent: frame, filled: 0 });
+    }
+  });
+
+  it('is the same where it was whole, and the sum of the pseudo-header by chance', () => {
+    const { src, dst } = ENDS4;
+    const frame = tcpFrame(ENDS4, { data: new Uint8Array(2) });
+    const { transport, field, protocol } = checksumPlace(frame);
+    const read = (at: number) => (frame[at]! << 8) | frame[at + 1]!;
+    const wanted = pseudoHeaderSum(
+      parseIp(src).bytes,
+      parseIp(dst).bytes,
+      protocol,
+      frame.length - transport,
+    );
+    // Data that makes the checksum what is wanted (RFC 1624: the sums change by the same amount, the other way).
+    const change = (((read(field) - wanted) % 0xffff) + 0xffff) % 0xffff;
+    const whole = tcpFrame(ENDS4, { data: Uint8Array.of(change >> 8, change & 0xff) });
+    expect((whole[field]! << 8) | whole[field + 1]!).toBe(wanted);
+    expect(throughXdp(whole)).toEqual({ sent: whole, filled: 1 });
+  });
+
+  it('is not looked for where the driver gave the frame as it came off the wire', () => {
+    const partial = withPartialChecksum(udpFrame(ENDS4), ENDS4);
+    expect(throughXdp(partial, false)).toEqual({ sent: partial, filled: 0 });
+  });
+
+  it.each([
+    ['not IP', ethernet(mac('02:aa:bb:cc:dd:ee'), mac('06:05:04:03:02:01'), ETHERTYPE.arp, dataOf(46))],
+    ['an IPv4 header that is not all there', udpFrame(ENDS4).subarray(0, 30)],
+    ['an IPv6 header that is not all there', udpFrame(ENDS6).subarray(0, 50)],
+    ['no room for the checksum', withPartialChecksum(tcpFrame(ENDS4), ENDS4).subarray(0, 50)],
+    ['neither TCP nor UDP', ipFrame(ENDS4, PROTOCOL.icmp, 64, dataOf(40))],
+  ])('is not touched: %s', (_, frame) => {
+    expect(throughXdp(Uint8Array.from(frame))).toEqual({ sent: Uint8Array.from(frame), filled: 0 });
   });
 });

@@ -65,6 +65,7 @@ struct xdp_md {
 
 #define BPF_ANY 0
 #define BPF_F_NO_PREALLOC (1 << 0)
+#define BPF_F_MMAPABLE (1 << 10)
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;

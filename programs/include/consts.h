@@ -5,13 +5,20 @@
 
 /* Slots of a ring, a prime (Maglev, NSDI '16, section 5.3). */
 #define RING_SIZE 65537
-#define MAX_VIPS 512
-#define MAX_REALS 4096
 #define MAX_CPUS 128
+/*
+ * Numbers of VIPs are 0 to COUNTERS_START - 1, then STATS_SLOTS and up: between them stats[] has the global counters, and
+ * "no VIP" is the first of those numbers.
+ */
+#define COUNTERS_START 512
+#define STATS_SLOTS 1024
 /* Entries of the table that a CPU without one of its own falls back to, and of the template of the others. */
 #define FALLBACK_ENTRIES 1000
 #define GLOBAL_FALLBACK_ENTRIES 10000
 /* Entries unless the control plane sizes the map at load. */
+#define DEFAULT_VIPS COUNTERS_START
+#define DEFAULT_RINGS 512
+#define DEFAULT_REALS 4096
 #define MAX_CIDR_VIPS 256
 #define MAX_SERVER_IDS 65536
 #define MAX_SOURCE_ROUTES 65536
@@ -28,9 +35,9 @@
 /* Not 0: packets are reported as events. */
 #define CTL_EVENTS 5
 
-/* Seeds of the flow hash. They hold whatever the number of VIPs: all nodes of a fleet must agree. */
-#define HASH_SEED (RING_SIZE * MAX_VIPS)
-#define HASH_SEED_IPV6 MAX_VIPS
+/* Seeds of the flow hash. They hold whatever the sizes of the maps: all nodes of a fleet must agree. */
+#define HASH_SEED (RING_SIZE * 512)
+#define HASH_SEED_IPV6 512
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -62,31 +69,31 @@
 /* 0100::/64, the discard prefix (RFC 6666): outer IPv6 sources. */
 #define OUTER_IPV6_PREFIX 0x01ull
 
-/* Index in stats[], after the VIPs' own slots. */
+/* Index in stats[], between the VIPs' own slots. */
 enum global_counter {
-	COUNTER_LRU = MAX_VIPS + 0,                 /* packets for a VIP; packets whose backend the ring gave */
-	COUNTER_LRU_MISS = MAX_VIPS + 1,            /* TCP SYN without an entry; other TCP without an entry */
-	COUNTER_NEW_CONNECTION_RATE = MAX_VIPS + 2, /* connections in the current second; its start, ns */
-	COUNTER_FALLBACK_LRU = MAX_VIPS + 3,        /* packets on a CPU without a table */
-	COUNTER_TOO_BIG_SENT = MAX_VIPS + 4,        /* "packet too big" sent: IPv4; IPv6 */
-	COUNTER_SOURCE_ROUTE = MAX_VIPS + 5,        /* no route for the client; a route */
-	COUNTER_REMOTE_DECAP = MAX_VIPS + 6,        /* tunnel packets for an address of decap_dst */
-	COUNTER_ENCAP_FAIL = MAX_VIPS + 7,          /* no room for the outer header: IPv4; IPv6 */
-	COUNTER_GLOBAL_LRU = MAX_VIPS + 8,          /* no global table for the CPU; backends it gave */
-	COUNTER_RING_DROP = MAX_VIPS + 9,           /* the backend does not exist; the ring is empty */
-	COUNTER_DECAP = MAX_VIPS + 10,              /* outer headers taken off: IPv4; IPv6 */
-	COUNTER_QUIC_ICMP = MAX_VIPS + 11,          /* ICMP errors for QUIC VIPs; with a code that may be ignored */
-	COUNTER_TOO_BIG_SEEN_IPV6 = MAX_VIPS + 12,  /* ICMPv6 "packet too big"; with an MTU below 1280 */
-	COUNTER_TOO_BIG_SEEN_IPV4 = MAX_VIPS + 13,  /* ICMP "fragmentation needed"; with an MTU below 1280 */
-	COUNTER_REBALANCED = MAX_VIPS + 14,         /* decapsulated, then balanced: inner IPv4; IPv6 */
-	COUNTER_FLOW_MIGRATED = MAX_VIPS + 15,      /* UDP flows taken from a backend that is down */
-	COUNTER_XDP_TOTAL = MAX_VIPS + 16,          /* frames; bytes as received. These four */
-	COUNTER_XDP_TX = MAX_VIPS + 17,
-	COUNTER_XDP_DROP = MAX_VIPS + 18,
-	COUNTER_XDP_PASS = MAX_VIPS + 19,
-	COUNTER_EGRESS_DECAP = MAX_VIPS + 20,       /* decapsulated and sent back out: inner IPv4; IPv6 */
+	COUNTER_LRU = COUNTERS_START + 0,                  /* packets for a VIP; packets whose backend the ring gave */
+	COUNTER_LRU_MISS = COUNTERS_START + 1,             /* TCP SYN without an entry; other TCP without an entry */
+	COUNTER_NEW_CONNECTION_RATE = COUNTERS_START + 2,  /* connections in the current second; its start, ns */
+	COUNTER_FALLBACK_LRU = COUNTERS_START + 3,         /* packets on a CPU without a table */
+	COUNTER_TOO_BIG_SENT = COUNTERS_START + 4,         /* "packet too big" sent: IPv4; IPv6 */
+	COUNTER_SOURCE_ROUTE = COUNTERS_START + 5,         /* no route for the client; a route */
+	COUNTER_REMOTE_DECAP = COUNTERS_START + 6,         /* tunnel packets for an address of decap_dst */
+	COUNTER_ENCAP_FAIL = COUNTERS_START + 7,           /* no room for the outer header: IPv4; IPv6 */
+	COUNTER_GLOBAL_LRU = COUNTERS_START + 8,           /* no global table for the CPU; backends it gave */
+	COUNTER_RING_DROP = COUNTERS_START + 9,            /* the backend does not exist; the ring is empty */
+	COUNTER_DECAP = COUNTERS_START + 10,               /* outer headers taken off: IPv4; IPv6 */
+	COUNTER_QUIC_ICMP = COUNTERS_START + 11,           /* ICMP errors for QUIC VIPs; with a code that may be ignored */
+	COUNTER_TOO_BIG_SEEN_IPV6 = COUNTERS_START + 12,   /* ICMPv6 "packet too big"; with an MTU below 1280 */
+	COUNTER_TOO_BIG_SEEN_IPV4 = COUNTERS_START + 13,   /* ICMP "fragmentation needed"; with an MTU below 1280 */
+	COUNTER_REBALANCED = COUNTERS_START + 14,          /* decapsulated, then balanced: inner IPv4; IPv6 */
+	COUNTER_FLOW_MIGRATED = COUNTERS_START + 15,       /* UDP flows taken from a backend that is down */
+	COUNTER_XDP_TOTAL = COUNTERS_START + 16,           /* frames; bytes as received. These four */
+	COUNTER_XDP_TX = COUNTERS_START + 17,
+	COUNTER_XDP_DROP = COUNTERS_START + 18,
+	COUNTER_XDP_PASS = COUNTERS_START + 19,
+	COUNTER_EGRESS_DECAP = COUNTERS_START + 20,        /* decapsulated and sent back out: inner IPv4; IPv6 */
+	COUNTER_EVENTS_LOST = COUNTERS_START + 21,         /* events for which the ring buffer had no room */
 };
-#define STATS_SLOTS 1024
 
 /* What became of a packet. Every packet that is not forwarded is counted under one of the drop or pass reasons. */
 enum reason {
@@ -104,8 +111,8 @@ enum reason {
 	DROP_NO_REAL,          /* the ring or a route names a backend that does not exist */
 	DROP_FAMILY_MISMATCH,  /* an IPv6 packet, an IPv4 backend */
 	DROP_NO_HEADROOM,      /* no room for the outer header */
-	DROP_ICMP_INNER,       /* an ICMP error for a VIP's address whose embedded packet cannot be read */
 	DROP_UNKNOWN_SERVER,   /* a server id that is mapped to a backend which does not exist */
+	DROP_ICMP_INNER,       /* an ICMP error for a VIP's address whose embedded packet cannot be read */
 	DROP_INNER_TTL,        /* decapsulated, and its TTL has run out */
 	DROP_DECAP_FAILED,     /* the outer header could not be taken off */
 
@@ -122,9 +129,14 @@ enum reason {
 };
 #define FIRST_DROP_REASON DROP_SHORT_FRAME
 #define FIRST_PASS_REASON PASS_NOT_IP
-/* reason_stats: index = slot * REASONS_MAX + reason; slot = vip_num, or REASON_SLOT_NO_VIP. */
+/*
+ * reason_stats: a VIP's rows start at vip_num * VIP_REASONS; the reasons that a packet can have once its VIP is known differ
+ * in their lowest bits, which are the row. Packets without a VIP have REASONS_MAX rows, in the place of numbers that no VIP has.
+ */
+#define VIP_REASONS 16
 #define REASONS_MAX 64
-#define REASON_SLOT_NO_VIP MAX_VIPS
+#define REASON_SLOT_NO_VIP COUNTERS_START
+#define REASON_ROWS(vips) ((vips) * VIP_REASONS + REASONS_MAX)
 
 /* Where the backend came from. */
 enum table {

@@ -21,8 +21,10 @@ __noinline int report_event(struct xdp_md *ctx, enum event event, outcome_t outc
 	if (!gate || !gate->value)
 		return 0;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
-	if (!record)
+	if (!record) {
+		count(COUNTER_EVENTS_LOST, 1, 0);
 		return 0;
+	}
 	opaque(data_bytes);
 	if (data_bytes > EVENT_PACKET_BYTES)
 		data_bytes = EVENT_PACKET_BYTES;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The balancer's maps. Names, types, layouts and sizes are an interface: tools and other nodes rely on them. */
+/* The balancer's maps. Names, types and layouts are an interface: tools and other nodes rely on them. */
 #pragma once
 #include "consts.h"
 #include "structs.h"
@@ -8,7 +8,7 @@ struct {
 	__uint(type, MAP_TYPE_HASH);
 	__type(key, struct vip_definition);
 	__type(value, struct vip_meta);
-	__uint(max_entries, MAX_VIPS);
+	__uint(max_entries, DEFAULT_VIPS);
 } vip_map SEC(".maps");
 
 /* Addresses that carry a VIP, and how many: tells odd packets for a VIP from the host's own. */
@@ -16,7 +16,7 @@ struct {
 	__uint(type, MAP_TYPE_HASH);
 	__type(key, struct ip_address);
 	__type(value, __u32);
-	__uint(max_entries, MAX_VIPS);
+	__uint(max_entries, DEFAULT_VIPS);
 } vip_addresses SEC(".maps");
 
 /* VIPs that are IPv6 prefixes. Only with `prefix_vips`. */
@@ -42,22 +42,23 @@ struct {
 	__uint(type, MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, __u32);
-	__uint(max_entries, MAX_VIPS);
+	__uint(max_entries, DEFAULT_VIPS);
 } vip_rings SEC(".maps");
 
-/* Slot s of ring r at r * RING_SIZE + s: index in reals, 0 = empty. */
+/* Slot s of ring r at r * RING_SIZE + s: index in reals, 0 = empty. Rings are written by their memory. */
 struct {
 	__uint(type, MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, __u32);
-	__uint(max_entries, MAX_VIPS * RING_SIZE);
+	__uint(max_entries, DEFAULT_RINGS * RING_SIZE);
+	__uint(map_flags, BPF_F_MMAPABLE);
 } ch_rings SEC(".maps");
 
 struct {
 	__uint(type, MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct real_definition);
-	__uint(max_entries, MAX_REALS);
+	__uint(max_entries, DEFAULT_REALS);
 } reals SEC(".maps");
 
 /* Next hop of a backend. */
@@ -65,7 +66,7 @@ struct {
 	__uint(type, MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, union next_hop);
-	__uint(max_entries, MAX_REALS);
+	__uint(max_entries, DEFAULT_REALS);
 } real_macs SEC(".maps");
 
 struct connection_table {
@@ -134,7 +135,7 @@ struct down_reals {
 	__uint(type, MAP_TYPE_HASH);
 	__type(key, __u32);
 	__type(value, __u8);
-	__uint(max_entries, MAX_REALS);
+	__uint(max_entries, DEFAULT_REALS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 };
 
@@ -142,7 +143,7 @@ struct {
 	__uint(type, MAP_TYPE_HASH_OF_MAPS);
 	__uint(key_size, sizeof(struct vip_definition));
 	__uint(value_size, sizeof(__u32));
-	__uint(max_entries, MAX_VIPS);
+	__uint(max_entries, DEFAULT_VIPS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__array(values, struct down_reals);
 } vip_to_down_reals_map SEC(".maps");
@@ -170,7 +171,7 @@ struct {
 	__uint(max_entries, CTL_SLOTS);
 } ctl_array SEC(".maps");
 
-/* Packets and bytes of each VIP by number, then the global counters. */
+/* Packets and bytes of each VIP by number, with the global counters between them. */
 struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -182,15 +183,30 @@ struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct lb_stats);
-	__uint(max_entries, MAX_REALS);
+	__uint(max_entries, DEFAULT_REALS);
 } reals_stats SEC(".maps");
 
-/* Packets and bytes by VIP and reason. */
+/* New connections: TCP packets that open one and first UDP packets whose backend was chosen, by VIP and by backend. */
+struct {
+	__uint(type, MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, DEFAULT_VIPS);
+} vip_new_flows SEC(".maps");
+
+struct {
+	__uint(type, MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, DEFAULT_REALS);
+} real_new_flows SEC(".maps");
+
+/* Packets and bytes by VIP and reason: see VIP_REASONS. */
 struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct lb_stats);
-	__uint(max_entries, (MAX_VIPS + 1) * REASONS_MAX);
+	__uint(max_entries, REASON_ROWS(DEFAULT_VIPS));
 } reason_stats SEC(".maps");
 
 struct {
@@ -219,7 +235,7 @@ struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct lb_stats);
-	__uint(max_entries, MAX_VIPS);
+	__uint(max_entries, DEFAULT_VIPS);
 } server_id_stats SEC(".maps");
 
 /* By VIP: packets for it that came in a tunnel for this host. */
@@ -227,7 +243,7 @@ struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct lb_stats);
-	__uint(max_entries, MAX_VIPS);
+	__uint(max_entries, DEFAULT_VIPS);
 } decap_vip_stats SEC(".maps");
 
 /* Events for monitors. Only with `events`, while ctl_array[CTL_EVENTS] is not 0. */
@@ -249,7 +265,7 @@ struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, __u32);
-	__uint(max_entries, MAX_REALS);
+	__uint(max_entries, DEFAULT_REALS);
 } lru_miss_stats SEC(".maps");
 
 struct {

@@ -39,6 +39,20 @@ static __always_inline void count_real(__u32 real, __u32 bytes)
 	}
 }
 
+static __always_inline void count_new_flow(__u32 vip_num, __u32 real)
+{
+	__u64 *flows;
+
+	if (simulate)
+		return;
+	flows = bpf_map_lookup_elem(&vip_new_flows, &vip_num);
+	if (likely(flows))
+		*flows += 1;
+	flows = bpf_map_lookup_elem(&real_new_flows, &real);
+	if (likely(flows))
+		*flows += 1;
+}
+
 static __always_inline void count_server_id(__u32 vip_num, __u64 without_id, __u64 mismatches)
 {
 	struct lb_stats *slot;
@@ -63,7 +77,8 @@ static __always_inline void *only_row(void *map)
 /* A packet that is not forwarded. */
 static __always_inline void count_reason(enum reason reason, __u32 slot, __u32 frame_bytes)
 {
-	__u32 index = slot * REASONS_MAX + reason;
+	__u32 row = slot == REASON_SLOT_NO_VIP ? reason : reason & (VIP_REASONS - 1);
+	__u32 index = slot * VIP_REASONS + row;
 	struct lb_stats *stats;
 
 	if (simulate)

@@ -52,3 +52,4 @@ static long (*const bpf_redirect)(__u32 ifindex, __u64 flags) = (void *)23;
 static long (*const bpf_skb_load_bytes)(const struct __sk_buff *skb, __u32 offset, void *to, __u32 bytes) = (void *)26;
 static long (*const bpf_skb_adjust_room)(struct __sk_buff *skb, __s32 difference, __u32 mode,
 					 __u64 flags) = (void *)50;
+static long (*const bpf_redirect_neigh)(__u32 ifindex, void *params, __s32 bytes, __u64 flags) = (void *)152;

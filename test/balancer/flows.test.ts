@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
+  COUNTERS_START,
   decode,
   encode,
   FLOW_KEY,
   LB_STATS,
-  MAX_VIPS,
   REAL_POS_LRU,
   U32,
   UDP_TIMEOUT_NS,
@@ -170,19 +170,19 @@ describe.each(BALANCER_ENGINES)('flows: $name', ({ missing, make }) => {
     const full = encode(LB_STATS, { v1: 99n, v2: bed.now() });
     const copies = new Uint8Array(rate.valueBytes);
     for (let cpu = 0; cpu < rate.cpus; cpu++) copies.set(full, cpu * LB_STATS.sizeBytes);
-    rate.update(encode(U32, { value: MAX_VIPS + 2 }), copies);
+    rate.update(encode(U32, { value: COUNTERS_START + 2 }), copies);
     expectSent(tcpFrame(web4, { flags: syn }), REAL_4);
     expect(entriesOf(bed)).toHaveLength(1);
     // A CPU that has not counted yet (the kernel may move the test) is brought to the limit as well.
     const over = encode(LB_STATS, { v1: 100n, v2: bed.now() });
     for (let cpu = 0; cpu < rate.cpus; cpu++) copies.set(over, cpu * LB_STATS.sizeBytes);
-    rate.update(encode(U32, { value: MAX_VIPS + 2 }), copies);
+    rate.update(encode(U32, { value: COUNTERS_START + 2 }), copies);
     expectSent(tcpFrame({ ...web4, sport: 40002 }, { flags: syn }), REAL_4, { ...web4, sport: 40002 });
     expect(entriesOf(bed)).toHaveLength(1);
     // A second later it starts anew.
     const old = encode(LB_STATS, { v1: 5000n, v2: bed.now() - 1_100_000_000n });
     for (let cpu = 0; cpu < rate.cpus; cpu++) copies.set(old, cpu * LB_STATS.sizeBytes);
-    rate.update(encode(U32, { value: MAX_VIPS + 2 }), copies);
+    rate.update(encode(U32, { value: COUNTERS_START + 2 }), copies);
     expectSent(tcpFrame({ ...web4, sport: 40003 }, { flags: syn }), REAL_4, { ...web4, sport: 40003 });
     expect(entriesOf(bed)).toHaveLength(2);
   });
@@ -254,6 +254,23 @@ describe.each(BALANCER_ENGINES)('flows: $name', ({ missing, make }) => {
     let misses = 0;
     for (let at = 0; at < copies.length; at += 8) misses += decode(U32, copies, at).value;
     expect(misses).toBe(2);
+  });
+
+  test('new connections are counted by VIP and by backend: a SYN, the first datagram of a flow, and nothing else', () => {
+    open();
+    bed.run(tcpFrame(web4, { flags: syn }));
+    bed.run(tcpFrame(web4));
+    bed.run(tcpFrame({ ...web4, sport: 40002 }, { flags: syn }));
+    // In the midst of a connection that no table knows: it is balanced, and not new.
+    bed.run(tcpFrame({ ...web4, sport: 40003 }));
+    bed.run(udpFrame(dns4));
+    bed.run(udpFrame(dns4));
+    expect(bed.tables.vipNewFlows(VIPS.web4.number)).toBe(2n);
+    expect(bed.tables.vipNewFlows(VIPS.dns4.number)).toBe(1n);
+    const reals = Array.from({ length: 8 }, (_, index) => bed.tables.realNewFlows(index + 1));
+    expect(reals.reduce((sum, flows) => sum + flows, 0n)).toBe(3n);
+    bed.tables.deleteVip(VIPS.web4.key);
+    expect(bed.tables.vipNewFlows(VIPS.web4.number)).toBe(0n);
   });
 
   test("a backend's own next hop goes before the router", () => {

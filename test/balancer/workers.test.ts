@@ -1,7 +1,7 @@
 /** Several workers: each has its own connection table, its own counters and its own share of new connections. */
 import { describe, expect, it } from 'vitest';
 import { BALANCER_PROGRAM } from '../../lb/balancer/object.js';
-import { LB_STATS, MAX_VIPS, U32 } from '../../lb/balancer/schema.js';
+import { COUNTERS_START, LB_STATS, U32 } from '../../lb/balancer/schema.js';
 import { decode, encode } from '../../lb/balancer/structs.js';
 import { BalancerTables } from '../../lb/balancer/tables.js';
 import { Replay } from '../../lb/engine/replay.js';
@@ -95,7 +95,7 @@ describe.each(['interpreter', 'jit'] as const)('workers: %s', (engine) => {
     expect(tableEntries(tables[0]!)).toHaveLength(4);
     for (let i = 0; i < 10; i++) send(syn(4000 + i), 0, CLOCK_NS + 1_000_000_001n);
     expect(tableEntries(tables[0]!)).toHaveLength(8);
-    const rate = mapOf(maps, 'stats').lookup(encode(U32, { value: MAX_VIPS + 2 }))!;
+    const rate = mapOf(maps, 'stats').lookup(encode(U32, { value: COUNTERS_START + 2 }))!;
     expect(decode(LB_STATS, rate)).toEqual({ v1: 10n, v2: CLOCK_NS + 1_000_000_001n });
     scene.bed.close();
   });

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Appliance, startDecap } from '../../demo/appliance.js';
 import { until } from '../../demo/lines.js';
@@ -18,6 +19,12 @@ export const CLIENT_SCRIPT = script('client.mjs');
 
 let beds = 0;
 
+/** What makes a host a backend. */
+export interface BackendProcesses {
+  readonly decap: ChildProcess;
+  readonly server: ChildProcess;
+}
+
 /**
  * A test bed: client, load balancer, backends with real servers behind decapsulation, each in a network
  * namespace. Backends are named a, b, c … in order.
@@ -27,6 +34,8 @@ export class Bed {
     readonly topology: Topology,
     readonly lb: Appliance,
     readonly backends: readonly string[],
+    /** What runs on each backend. */
+    readonly processes: ReadonlyMap<string, BackendProcesses>,
   ) {}
 
   static async start(options: {
@@ -38,7 +47,7 @@ export class Bed {
     /** MTU between load balancer and backends; without it there is room for the outer header. */
     fabricMtu?: number;
     /** Where the balancer runs; af_packet unless given. */
-    engine?: 'af_packet' | 'xdp';
+    engine?: 'af_packet' | 'af_xdp' | 'xdp';
   }): Promise<Bed> {
     const { fabricMtu = FABRIC_MTU, engine = 'af_packet' } = options;
     const backends = Array.from({ length: options.backends }, (_, i) =>
@@ -60,9 +69,9 @@ export class Bed {
     try {
       const flags = ['--engine', engine, ...(options.flags ?? [])];
       const lb = await Appliance.start(topology, 'lb', { ...options, flags });
-      await Promise.all(
+      const processes = await Promise.all(
         backends.map(async (name) => {
-          await startDecap(topology, name);
+          const decap = await startDecap(topology, name);
           const server = topology.spawn(
             name,
             [process.execPath, SERVER_SCRIPT, name, String(PORT), VIP4, VIP6],
@@ -75,9 +84,10 @@ export class Bed {
             ready = true;
           });
           await until(`server ${name}`, () => ready);
+          return [name, { decap, server }] as const;
         }),
       );
-      return new Bed(topology, lb, backends);
+      return new Bed(topology, lb, backends, new Map(processes));
     } catch (error) {
       await topology.stop();
       throw error;

@@ -94,7 +94,7 @@ describe.skipIf(missingRoot)(`waggle up --engine xdp elsewhere (${missingRoot ??
   });
 
   it('a driver without XDP: the program runs behind it, which is said', () => {
-    const { stderr } = up('timeout', '3');
+    const { stderr } = up('timeout', '6');
     expect(stderr).toMatch(/EOPNOTSUPP.*"msg":"the driver runs no XDP programs/);
     expect(stderr).toMatch(/"mode":"xdp_generic"/);
     expect(execFileSync('ip', ['-n', namespace, 'link', 'show', device], { encoding: 'utf8' })).not.toMatch(
@@ -105,6 +105,6 @@ describe.skipIf(missingRoot)(`waggle up --engine xdp elsewhere (${missingRoot ??
   it('no right to: one line says what is missing', () => {
     const { status, stderr } = up('setpriv', '--reuid', '65534', '--clear-groups', '--bounding-set', '-all');
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^Error: bpf MAP_CREATE .*EPERM; run as root, or with CAP_BPF[^\n]*\n$/);
+    expect(stderr).toMatch(/^Error: bpf BTF_LOAD .*EPERM; run as root, or with CAP_BPF[^\n]*\n$/);
   });
 });

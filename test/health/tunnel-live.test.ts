@@ -12,22 +12,17 @@ import { Probes } from '../../control-plane/health/prober.js';
 import { Tunnel } from '../../control-plane/health/tunnel.js';
 import { type HttpProbe, type Probe, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
 import { DecapTables } from '../../lb/balancer/companions/decap.js';
-import { HealthcheckTables } from '../../lb/balancer/companions/healthcheck.js';
-import {
-  COMPANION_PROGRAMS,
-  decapProgramObject,
-  healthcheckObject,
-} from '../../lb/balancer/companions/object.js';
+import { COMPANION_PROGRAMS, decapProgramObject } from '../../lb/balancer/companions/object.js';
 import { createMaps } from '../../lb/bpf/object/create-maps.js';
 import type { ObjectSpec } from '../../lb/bpf/object/spec.js';
-import { parseIp, parseMac } from '../../lb/index.js';
+import { attachCheckTunnel, type CheckTunnel } from '../../lb/check-tunnel.js';
+import { parseIp } from '../../lb/index.js';
 import { KernelMaps, loadKernelProgram } from '../../lb/sys/bpf.js';
 import { checked } from '../../lb/sys/libc.js';
 import { findLink } from '../../lb/sys/socket.js';
 import { missingRoot } from '../support/capabilities.js';
 import { addVeth, enterNamespace, sh } from '../support/namespace.js';
 import { checkOf } from './checks.js';
-import { openMarked } from './marked-socket.js';
 
 const PROBER = { mac: '02:00:00:00:00:01', address: '10.9.0.1' };
 const BACKEND = { mac: '02:00:00:00:00:02', address: '10.9.0.2' };
@@ -74,7 +69,7 @@ function load(object: ObjectSpec, name: string) {
 describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'root'})`, () => {
   const children: ChildProcess[] = [];
   const closers: (() => void)[] = [];
-  let tables: HealthcheckTables | undefined;
+  let tunnelWay: CheckTunnel | undefined;
   let attachDecap: () => { close(): void };
 
   beforeAll(async () => {
@@ -110,14 +105,9 @@ describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'roo
     // Generic XDP leaves packets alone that a TC program has redirected, and on veth they are the same packets.
     attachDecap = () => within(pid, () => decap.program.attachXdp(findLink('hcb')!.index, 'native'));
 
-    const checks = load(healthcheckObject({}), COMPANION_PROGRAMS.healthcheck);
-    closers.push(checks.close);
-    tables = new HealthcheckTables(checks.maps);
-    tables.setSource(parseIp(PROBER.address));
-    tables.setMacs(parseMac(PROBER.mac), parseMac(BACKEND.mac));
-    tables.setInterface(findLink('hcp')!.index);
-    const link = checks.program.attachTc(findLink('hcp')!.index, 'egress');
-    closers.unshift(() => link.close());
+    // The way to the backend, its MAC address too, is the kernel's to find.
+    tunnelWay = attachCheckTunnel({ link: findLink('hcp')!, sources: [parseIp(PROBER.address)] });
+    closers.unshift(() => tunnelWay?.close());
   });
   afterAll(() => {
     for (const close of closers) close();
@@ -138,7 +128,7 @@ describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'roo
   const kinds: readonly Probe[] = [{ kind: 'tcp', port: 0 }, http];
   for (const probe of kinds) {
     it(`${probe.kind}: lost decapsulation is found within fall × interval + timeout, by the tunnel alone`, async () => {
-      const tunnel = new Tunnel({ tables: tables!, openMarked, firstMark: 0x1000, capacity: 16 });
+      const tunnel = new Tunnel({ ...tunnelWay!, firstMark: 0x1000 });
       const probes = new Probes({ clock: SYSTEM_CLOCK, tunnel });
       const monitor = new Monitor({ clock: SYSTEM_CLOCK, probe: probes.probe, seed: 'node' });
       let decap = attachDecap();
@@ -162,6 +152,7 @@ describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'roo
         expect(status.sinceMs - lostMs).toBeLessThan(bound + SLACK_MS);
         expect(status.checks.get('tunnel')?.last?.detail).toBe('no connection within 200 ms');
         expect(status.checks.get('direct')).toMatchObject({ state: 'healthy', last: { ok: true } });
+        expect(tunnelWay!.tables.stats().processed).toBeGreaterThan(0n);
         decap = attachDecap();
         await expect.poll(state, { timeout: 5000 }).toBe('healthy');
       } finally {

@@ -3,10 +3,10 @@ import { Probes } from '../../control-plane/health/prober.js';
 import { Tunnel, type TunnelOptions } from '../../control-plane/health/tunnel.js';
 import { type Probe, type ProbeResult, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
 import { formatIp, parseIp } from '../../lb/index.js';
+import { openMarked } from '../../lb/sys/marked-socket.js';
 import { missingRoot } from '../support/capabilities.js';
 import { enterNamespace, sh } from '../support/namespace.js';
 import { checkOf, runProbe, targetOf } from './checks.js';
-import { openMarked } from './marked-socket.js';
 import { grpcServer, httpServer, MANNERS, type Running, tcpServer } from './servers.js';
 
 const FIRST_MARK = 0x100;

@@ -120,7 +120,7 @@ describe.skipIf(missingBuild)(
       const wrong = await waggle('replay', ...args, '--section', 'nowhere');
       expect(wrong).toMatchObject({ status: 1, stdout: '' });
       expect(wrong.stderr).toMatch(
-        /no program nowhere; the object has healthcheck_egress, healthcheck_tunnel\n$/,
+        /no program nowhere; the object has healthcheck_egress, healthcheck_routed, healthcheck_tunnel\n$/,
       );
     });
 

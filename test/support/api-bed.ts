@@ -14,6 +14,7 @@ import type { VipServiceClient } from '../../control-plane/grpc/generated/waggle
 import { formatListen } from '../../control-plane/grpc/listen.js';
 import { loadApi } from '../../control-plane/grpc/proto.js';
 import { MemoryDatapath } from './memory-datapath.js';
+import { silentLog } from './silent-log.js';
 
 const api = loadApi();
 
@@ -62,7 +63,7 @@ export class ApiBed {
       datapath,
       listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
       version: '1.2.3',
-      log: () => undefined,
+      log: silentLog(),
     });
     const address = formatListen(control.address);
     const plaintext = credentials.createInsecure();

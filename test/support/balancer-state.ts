@@ -2,15 +2,22 @@
  * The balancer's maps as tests see them: rows written field by field, and all that the program counts in one flat object,
  * so that a case can say which counters move and that no other one does.
  */
-import { REASON_SLOT_NO_VIP, REASONS_MAX, reasonOfCode } from '../../lb/balancer/reasons.js';
+import {
+  REASON_SLOT_NO_VIP,
+  REASONS_MAX,
+  reasonOfCode,
+  reasonRow,
+  VIP_REASON_NAMES,
+  VIP_REASONS,
+} from '../../lb/balancer/reasons.js';
 import {
   type BalancerMapName,
   COUNTER_SLOTS,
+  COUNTERS_START,
   DECISION,
   FLOW_KEY,
   LB_STATS,
   MAP_SCHEMA,
-  MAX_VIPS,
   QUIC_STATS,
   REAL_POS_LRU,
   STABLE_ROUTING_STATS,
@@ -98,15 +105,22 @@ const COUNTER_NAMES = Object.entries(COUNTER_SLOTS)
   .sort(([, a], [, b]) => a - b)
   .map(([name]) => name);
 
-/** Rows of one slot of reason_stats; those without a reason have their number for a name. */
-const reasonNames = (slot: string): string[] =>
-  Array.from({ length: REASONS_MAX }, (_, code) => `${reasonOfCode(code) ?? code}.${slot}`);
+/** Rows of packets without a VIP in reason_stats; those without a reason have their number for a name. */
+const reasonsWithoutVip = Array.from(
+  { length: REASONS_MAX },
+  (_, code) => `${reasonOfCode(code) ?? code}.none`,
+);
+/** Rows of a VIP; those that no reason has have their place for a name. */
+const reasonsOfVip = (vip: number): string[] =>
+  Array.from({ length: VIP_REASONS }, (_, place) => {
+    const found = VIP_REASON_NAMES.find((reason) => reasonRow(reason, vip) === vip * VIP_REASONS + place);
+    return `${found ?? place}.${vip}`;
+  });
 
-const reasonSlots = Array.from({ length: CASE_VIPS }, (_, slot) => String(slot));
 /** What is read: rows by map, and where they start if not at the first one. */
 const COUNTED: readonly (Rows & { readonly map: BalancerMapName })[] = [
   { map: 'stats', struct: LB_STATS, names: numbered(CASE_VIPS, 'vip') },
-  { map: 'stats', struct: LB_STATS, names: COUNTER_NAMES, from: MAX_VIPS },
+  { map: 'stats', struct: LB_STATS, names: COUNTER_NAMES, from: COUNTERS_START },
   { map: 'reals_stats', struct: LB_STATS, names: numbered(CASE_REALS, 'real') },
   { map: 'server_id_stats', struct: LB_STATS, names: numbered(CASE_VIPS, 'server_id') },
   { map: 'decap_vip_stats', struct: LB_STATS, names: numbered(CASE_VIPS, 'decap_vip') },
@@ -114,12 +128,16 @@ const COUNTED: readonly (Rows & { readonly map: BalancerMapName })[] = [
   { map: 'quic_stats_map', struct: QUIC_STATS, names: ['quic'], from: 0 },
   { map: 'tpr_stats_map', struct: TCP_SERVER_ID_STATS, names: ['tcp_id'], from: 0 },
   { map: 'stable_rt_stats', struct: STABLE_ROUTING_STATS, names: ['udp_id'], from: 0 },
-  { map: 'reason_stats', struct: LB_STATS, names: reasonSlots.flatMap(reasonNames) },
   {
     map: 'reason_stats',
     struct: LB_STATS,
-    names: reasonNames('none'),
-    from: REASON_SLOT_NO_VIP * REASONS_MAX,
+    names: Array.from({ length: CASE_VIPS }, (_, vip) => vip).flatMap(reasonsOfVip),
+  },
+  {
+    map: 'reason_stats',
+    struct: LB_STATS,
+    names: reasonsWithoutVip,
+    from: REASON_SLOT_NO_VIP * VIP_REASONS,
   },
 ];
 

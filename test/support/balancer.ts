@@ -11,6 +11,7 @@ import { BalancerTables } from '../../lb/balancer/tables.js';
 import type { StepListener } from '../../lb/bpf/engine/interpreter.js';
 import type { BpfMap, MapHost, MapSpec } from '../../lb/bpf/maps/map.js';
 import type { ArenaMap, ArenaMaps } from '../../lb/bpf/maps/registry.js';
+import { RingBufferReader } from '../../lb/bpf/maps/ring-buffer.js';
 import { createMaps } from '../../lb/bpf/object/create-maps.js';
 import type { ObjectSpec } from '../../lb/bpf/object/spec.js';
 import { Replay } from '../../lb/engine/replay.js';
@@ -97,7 +98,7 @@ export function attachOneTable(
 }
 
 function eventsOf(host: ArenaMaps, maps: ReadonlyMap<string, ArenaMap>): () => PacketEvent[] {
-  const reader = new EventReader(host, maps.get('events')!);
+  const reader = new EventReader(new RingBufferReader(host, maps.get('events')!));
   return () => reader.read();
 }
 

@@ -97,7 +97,7 @@ export class DatapathBed {
     tables.putRing(0, new Uint32Array(RING_SIZE).fill(1));
     tables.putVip(VIP, { flags: 0, number: 0 });
     tables.putVipRing(0, 0);
-    await bed.datapath.protectVip(VIP);
+    await bed.datapath.protectVips([VIP]);
     return bed;
   }
 

@@ -1,13 +1,18 @@
 import type { ControlledDatapath } from '../../control-plane/control.js';
-import { BALANCER_PROGRAM, balancerObject, withOptions } from '../../lb/balancer/object.js';
+import { EventReader, type EventSource } from '../../lb/balancer/events.js';
+import {
+  BALANCER_PROGRAM,
+  type BalancerOptions,
+  balancerObject,
+  withOptions,
+} from '../../lb/balancer/object.js';
 import { BalancerTables, formatVip, type VipKey } from '../../lb/balancer/tables.js';
 import { loadObject } from '../../lb/bpf/object/load.js';
 import { Replay, type ReplayResult } from '../../lb/engine/replay.js';
 import { BpfInspector, type WorkerStatus } from '../../lb/index.js';
-import { inspectedMaps } from '../../lb/inspector.js';
 import { formatIp, type IpAddress, type Mac, macFromBytes, parseMac } from '../../lb/net/address.js';
 import type { FlowSimulator, Simulation } from '../../lb/simulate.js';
-import { arenaSimulator } from '../../lb/simulate-arena.js';
+import { datapathEngine } from './datapath-engine.js';
 
 const CONNECTION_TABLE_ENTRIES = 1024;
 
@@ -17,16 +22,11 @@ export function macOf(address: IpAddress): Mac {
 }
 
 /**
- * A datapath without sockets: the real tables in an arena, the real program over frames that a test hands in.
+ * A datapath without sockets: the real tables, in an arena or in the kernel, the real program over frames that a test hands in.
  * Next hops, the host's own addresses and the workers are as the test sets them.
  */
 export class MemoryDatapath implements ControlledDatapath {
-  readonly replay = new Replay({
-    object: balancerObject(),
-    program: BALANCER_PROGRAM,
-    engine: 'interpreter',
-    lruEntries: CONNECTION_TABLE_ENTRIES,
-  });
+  readonly replay = datapathEngine(CONNECTION_TABLE_ENTRIES);
   readonly tables = new BalancerTables(this.replay.maps, { host: this.replay.host });
   readonly inspector = new BpfInspector({
     programs: () => [
@@ -43,7 +43,7 @@ export class MemoryDatapath implements ControlledDatapath {
         maps: ['vip_map'],
       },
     ],
-    maps: () => inspectedMaps(this.replay.host),
+    maps: () => this.replay.inspected(),
     btf: balancerObject().btf,
   });
   readonly mode = 'af_packet';
@@ -60,6 +60,9 @@ export class MemoryDatapath implements ControlledDatapath {
   /** Backends that do not answer on the link, by address: why, or '' for no answer yet. */
   readonly silent = new Map<string, string>();
   readonly #restarts = [0, 0];
+  /** As they were set last. */
+  options: BalancerOptions = {};
+  #events: EventReader | undefined;
   #simulator: FlowSimulator | undefined;
 
   /** Loads and proves the object as the datapath does; frames go on through the program that is there. */
@@ -72,34 +75,40 @@ export class MemoryDatapath implements ControlledDatapath {
     new Replay({ ...replay, object: loadObject(object) });
   }
 
+  /** Sets and proves them as the datapath does; frames go on through the program that is there. */
+  async setOptions(options: BalancerOptions): Promise<void> {
+    withOptions(balancerObject(), options);
+    this.options = options;
+  }
+
+  events(): EventSource {
+    this.#events ??= new EventReader(this.replay.events());
+    return this.#events;
+  }
+
   simulate(frame: Uint8Array): Simulation {
-    const { host, maps } = this.replay;
-    this.#simulator ??= arenaSimulator(
-      host,
-      maps,
-      withOptions(balancerObject(), { explain: true, simulate: true }),
-      this.replay.workers,
-    );
+    this.#simulator ??= this.replay.simulator();
     return this.#simulator.ask(frame);
   }
 
   constructor() {
-    this.tables.attachConnectionTables(this.replay.host, this.replay.cpus, CONNECTION_TABLE_ENTRIES);
+    const { host, cpus } = this.replay;
+    this.tables.attachConnectionTables(host, cpus, CONNECTION_TABLE_ENTRIES);
   }
 
   /** Run the balancer over one frame. */
   run(frame: Uint8Array): ReplayResult {
-    return this.replay.run(frame, process.hrtime.bigint());
+    return this.replay.run(frame);
   }
 
-  async protectVip(vip: VipKey): Promise<void> {
-    const address = formatIp(vip.address);
-    if (this.hostAddresses.has(address)) throw new Error(`${address} is an address of this host`);
-    this.shielded.add(formatVip(vip));
+  async protectVips(vips: readonly VipKey[]): Promise<void> {
+    const local = vips.map(({ address }) => formatIp(address)).find((text) => this.hostAddresses.has(text));
+    if (local !== undefined) throw new Error(`${local} is an address of this host`);
+    for (const vip of vips) this.shielded.add(formatVip(vip));
   }
 
-  async unprotectVip(vip: VipKey): Promise<void> {
-    this.shielded.delete(formatVip(vip));
+  async unprotectVips(vips: readonly VipKey[]): Promise<void> {
+    for (const vip of vips) this.shielded.delete(formatVip(vip));
   }
 
   resolveNextHop(address: IpAddress): ReturnType<ControlledDatapath['resolveNextHop']> {

@@ -5,6 +5,7 @@ import { ringShape } from '../../lb/io/af-packet.js';
 import { addressOfMemory } from '../../lb/sys/mmap.js';
 import type { WorkerCounter } from '../../lb/worker/counters.js';
 import { inboxBytes } from '../../lb/worker/inbox.js';
+import { packetLanes } from '../../lb/worker/lanes.js';
 import type { WorkerProgram } from '../../lb/worker/messages.js';
 import { WorkerPool, type WorkerPoolOptions, type WorkerStatus } from '../../lb/worker/pool.js';
 import { PacketRing } from './packet-ring.js';
@@ -41,12 +42,14 @@ export class PoolBed {
     );
     this.options = {
       arena: this.arena,
-      sockets: {
-        shape: SHAPE,
-        base: addressOfMemory(this.arena.memory),
-        workers: this.rings.map(({ offset }) => ({ receiver: -1, sender: -1, doorbell: -1, ring: offset })),
-      },
-      inboxes: this.arena.rings.offset + workers * RING_BYTES,
+      lanes: packetLanes(
+        {
+          shape: SHAPE,
+          base: addressOfMemory(this.arena.memory),
+          workers: this.rings.map(({ offset }) => ({ receiver: -1, sender: -1, doorbell: -1, ring: offset })),
+        },
+        this.arena.rings.offset + workers * RING_BYTES,
+      ),
       ifindex: 1,
       program,
       recover: (cpu) => this.recovered.push(cpu),

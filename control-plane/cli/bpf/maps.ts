@@ -141,14 +141,14 @@ export function addMaps(bpf: Command): void {
   map
     .command('dump')
     .description('show all entries')
-    .argument('<name>', 'map')
+    .argument('<map>', 'map')
     .action((name: string, _: unknown, command: Command) =>
       withSession(command.optsWithGlobals<GlobalOptions>(), (session) => dumpMap(session, name)),
     );
   map
     .command('get')
     .description('show one entry')
-    .argument('<name>', 'map')
+    .argument('<map>', 'map')
     .argument('<key>', KEY_HELP)
     .action((name: string, key: string, _: unknown, command: Command) =>
       withSession(command.optsWithGlobals<GlobalOptions>(), (session) => getEntry(session, name, key)),
@@ -158,7 +158,7 @@ export function addMaps(bpf: Command): void {
     .description(
       'write one entry; programs see it at once, the next change of the configuration may write over it',
     )
-    .argument('<name>', 'map')
+    .argument('<map>', 'map')
     .argument('<key>', KEY_HELP)
     .argument('<value>', 'as the key; of a map with a copy for each CPU a list of values')
     .addOption(new Option('--if <state>', 'only when the key is so').choices(Object.keys(CONDITIONS)))
@@ -169,7 +169,7 @@ export function addMaps(bpf: Command): void {
   map
     .command('delete')
     .description('remove one entry')
-    .argument('<name>', 'map')
+    .argument('<map>', 'map')
     .argument('<key>', KEY_HELP)
     .action((name: string, key: string, _: unknown, command: Command) =>
       withSession(command.optsWithGlobals<GlobalOptions>(), (session) => deleteEntry(session, name, key)),

@@ -7,6 +7,8 @@ import { DECAP_PROGRAM, decapObject, objectBytes } from '../object.js';
 export const COMPANION_PROGRAMS = {
   /** TC egress: puts health checks into the tunnel. */
   healthcheck: 'healthcheck_egress',
+  /** The same by the host's routing and neighbour tables. */
+  healthcheckRouted: 'healthcheck_routed',
   /** The same through tunnel interfaces of the kernel. */
   healthcheckTunnel: 'healthcheck_tunnel',
   /** XDP, on a backend: takes outer headers off. */

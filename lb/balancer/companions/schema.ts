@@ -2,10 +2,10 @@
  * Keys and values of the maps of the balancer's companions, as programs/include/healthcheck.h and programs/decap.bpf.c
  * have them. Addresses are bytes in wire order, IPv4 in the first four of sixteen, but where said otherwise.
  */
-import { DECAP_STATS, IP_ADDRESS, U32 } from '../schema.js';
+import { DECAP_STATS, IP_ADDRESS, U32, U64 } from '../schema.js';
 import { bytes, type Struct, u8, u16be, u64 } from '../structs.js';
 
-export { DECAP_STATS, IP_ADDRESS, U32 } from '../schema.js';
+export { DECAP_STATS, IP_ADDRESS, U32, U64 } from '../schema.js';
 
 /** Where a health check goes; of the source addresses too. For the tunnel program an IPv4 address is a little-endian number. */
 export const HC_REAL_DEFINITION = {
@@ -48,7 +48,6 @@ export const HC_STATS = {
 } as const satisfies Struct;
 
 /** A counter on its own. */
-export const U64 = { name: '__u64', sizeBytes: 8, fields: { value: u64(0) } } as const satisfies Struct;
 
 /** Key and value of each map of an object, under the map's name. */
 export type MapSchema = Readonly<Record<string, { readonly key: Struct; readonly value: Struct }>>;

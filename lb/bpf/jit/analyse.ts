@@ -16,6 +16,7 @@ import {
   pointersIn,
   type State,
 } from './facts.js';
+import { type LeftOut, NOTHING_LEFT_OUT } from './optimisations.js';
 import { decide, step } from './step.js';
 
 /** A function with the branches that always go one way gone, and what is known of it. */
@@ -40,11 +41,12 @@ const UNKNOWN_USE: ArgumentUse = { reads: [], writes: [], escapes: true };
 export function analyse(
   functions: readonly BpfFunction[],
   maps: readonly ArenaMapInfo[],
+  without: LeftOut = NOTHING_LEFT_OUT,
 ): AnalysedFunction[] {
   const bySlot = new Map(functions.map((each) => [each.slot, each]));
   const uses = new Map<number, readonly ArgumentUse[]>();
   const done = new Map<number, AnalysedFunction>();
-  const frozen = frozenRegions(maps);
+  const frozen = without.has('frozen-constants') ? [] : frozenRegions(maps);
   const started = new Set<number>();
   const visit = (each: BpfFunction): void => {
     if (started.has(each.slot)) return;
@@ -53,7 +55,7 @@ export function analyse(
       for (const instruction of instructions)
         if (instruction.kind === 'call-local') visit(bySlot.get(instruction.target)!);
     // A copy: what is learnt later, in a circle, was not known here.
-    const result = analyseFunction(each, { maps, uses: new Map(uses), frozen });
+    const result = analyseFunction(each, { maps, uses: new Map(uses), frozen, without });
     uses.set(each.slot, result.uses);
     done.set(each.slot, result);
   };
@@ -86,7 +88,7 @@ function solve(fn: BpfFunction, context: FactContext, isEscaped: boolean): (Stat
       const block = fn.blocks[index]!;
       const state = cloneState(states[index]!);
       for (const instruction of block.instructions) step(state, instruction, context, isEscaped);
-      for (const to of feasible(block, state)) {
+      for (const to of feasible(block, state, context)) {
         const known = states[to];
         if (known === undefined) states[to] = cloneState(state);
         else if (!joinState(known, state)) continue;
@@ -98,11 +100,11 @@ function solve(fn: BpfFunction, context: FactContext, isEscaped: boolean): (Stat
 }
 
 /** Blocks that can follow, given the state at the block's end. */
-function feasible(block: BasicBlock, end: State): readonly number[] {
+function feasible(block: BasicBlock, end: State, { without }: FactContext): readonly number[] {
   const { terminator, branch } = block;
   if (terminator.kind === 'goto') return [terminator.to];
   if (terminator.kind !== 'branch' || branch === undefined) return [];
-  const way = decide(branch, end);
+  const way = without.has('decided-branches') ? undefined : decide(branch, end);
   if (way === undefined) return [terminator.taken, terminator.next];
   return [way ? terminator.taken : terminator.next];
 }
@@ -182,7 +184,7 @@ function prune(
     const block = fn.blocks[index]!;
     const end = cloneState(states[index]!);
     for (const instruction of block.instructions) step(end, instruction, context, isEscaped);
-    const next = feasible(block, end);
+    const next = feasible(block, end, context);
     const [only] = next;
     const { instructions, branch } = block;
     if (next.length === 1 && only !== undefined)

@@ -10,6 +10,7 @@ import { type AnalysedFunction, analyse } from './analyse.js';
 import { splitFunctions } from './cfg.js';
 import { keySources } from './inline-maps.js';
 import { FunctionCode, type ModuleContext, type PlannedFunction } from './lower.js';
+import { type LeftOut, NOTHING_LEFT_OUT } from './optimisations.js';
 import { makeReducible } from './reduce.js';
 import { CALL, DISPATCH, LOCAL_CALL, MAIN, RUN } from './signatures.js';
 import { planSlots } from './slots.js';
@@ -30,6 +31,8 @@ export interface CompileOptions {
   readonly names?: boolean;
   /** The program's type, which decides between bodies of a helper; XDP unless given. */
   readonly type?: HelperUser;
+  /** Optimisations to do without, to measure or test what they do; none unless given. */
+  readonly without?: LeftOut;
 }
 
 /**
@@ -46,11 +49,11 @@ export interface CompileOptions {
 export function compileProgram(
   instructions: readonly Instruction[],
   maps: readonly ArenaMapInfo[],
-  { names = false, type = 'xdp' }: CompileOptions = {},
+  { names = false, type = 'xdp', without = NOTHING_LEFT_OUT }: CompileOptions = {},
 ): CompiledProgram {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', MEMORY_PAGES.initial, MEMORY_PAGES.maximum);
-  const functions = liveFunctions(analyse(splitFunctions(instructions), maps));
+  const functions = liveFunctions(analyse(splitFunctions(instructions), maps, without));
   const [entry] = functions;
   assert(entry !== undefined, 'a program has an instruction');
   const { refs, bodies } = declareFunctions(module, functions);
@@ -58,6 +61,7 @@ export function compileProgram(
   let dispatch: FunctionRef | undefined;
   const context: ModuleContext = {
     maps,
+    without,
     type,
     functionAt: (slot) => refs.get(slot)!,
     runtime: (name, signature) => module.importFunction('runtime', name, signature),
@@ -151,9 +155,12 @@ function writeDispatch(
 }
 
 /** A function, and how its body is laid out. */
-function planFunction(fn: AnalysedFunction, { maps }: Pick<ModuleContext, 'maps'>): PlannedFunction {
+function planFunction(
+  fn: AnalysedFunction,
+  context: Pick<ModuleContext, 'maps' | 'without'>,
+): PlannedFunction {
   const { graph, sets } = makeReducible(fn.blocks.map(({ terminator }) => terminator));
-  const slots = planSlots(fn, (instruction, state) => keySources(instruction, state, maps));
+  const slots = planSlots(fn, (instruction, state) => keySources(instruction, state, context));
   return { fn, sets, slots, shapes: structure(graph) };
 }
 

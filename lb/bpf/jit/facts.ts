@@ -1,4 +1,5 @@
 import type { ArenaMapInfo } from '../maps/registry.js';
+import type { LeftOut } from './optimisations.js';
 
 /** What is known of a 64-bit value. `undefined` where a fact may stand: nothing, but that it is no stack pointer. */
 export type Fact =
@@ -68,6 +69,7 @@ export interface FactContext {
   /** Use of r1 to r5 (at index 1 to 5) by the function at a slot; absent while it is not known. */
   readonly uses: ReadonlyMap<number, readonly ArgumentUse[]>;
   readonly frozen: readonly FrozenRegion[];
+  readonly without: LeftOut;
 }
 
 /** Memory whose content never changes again, from an arena offset on: the value of a frozen read-only map. */

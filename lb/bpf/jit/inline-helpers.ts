@@ -36,6 +36,8 @@ const INLINE: Partial<Record<HelperName, Inline>> = {
  * @returns false where the helper is to be called
  */
 export function lowerHelper(code: FunctionCode, name: HelperName, state: State): boolean {
+  // Lookups are optimisations of their own.
+  if (name !== 'bpf_map_lookup_elem' && code.module.without.has('inline-helpers')) return false;
   return INLINE[name]?.(code, state) ?? false;
 }
 

@@ -3,7 +3,8 @@ import type { Of } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
 import type { State } from './facts.js';
 import { hashKeyWords, type KeyWord, lowerHashLookup } from './inline-hash.js';
-import type { FunctionCode } from './lower.js';
+import type { FunctionCode, ModuleContext } from './lower.js';
+import type { LeftOut } from './optimisations.js';
 import { type KeySource, piecesAt } from './slots.js';
 import { constantKey, MAP_LOOKUP_ELEM } from './step.js';
 
@@ -22,11 +23,11 @@ type Lookup =
 
 const ARRAY_KEY: readonly KeyWord[] = [{ offset: 0, bytes: 4 }];
 
-function lookupOf(state: State, maps: readonly ArenaMapInfo[]): Lookup | undefined {
+function lookupOf(state: State, maps: readonly ArenaMapInfo[], without: LeftOut): Lookup | undefined {
   const fact = state.registers[1];
   if (fact?.kind !== 'map' && fact?.kind !== 'inner-map') return undefined;
-  const isKnown = fact.kind === 'map';
-  const map = isKnown ? maps[fact.map] : maps[fact.map]?.inner;
+  const isKnown = fact.kind === 'map' && !without.has('inline-array');
+  const map = fact.kind === 'map' ? maps[fact.map] : maps[fact.map]?.inner;
   if (map === undefined) return undefined;
   switch (map.type) {
     case 'ARRAY':
@@ -42,9 +43,9 @@ function lookupOf(state: State, maps: readonly ArenaMapInfo[]): Lookup | undefin
     case 'HASH':
     case 'LRU_HASH': {
       const isLru = map.type === 'LRU_HASH';
-      const words = hashKeyWords(map.keySize);
+      const words = without.has('inline-hash') ? undefined : hashKeyWords(map.keySize);
       if (words === undefined) return { kind: 'import', name: isLru ? 'lru_hash_lookup' : 'hash_lookup' };
-      return { kind: 'hash', isLru, words, ...(isKnown ? { descriptor: map.descriptor } : {}) };
+      return { kind: 'hash', isLru, words, ...(fact.kind === 'map' ? { descriptor: map.descriptor } : {}) };
     }
     // The runtime's body looks for the map's type itself.
     default:
@@ -56,15 +57,17 @@ function lookupOf(state: State, maps: readonly ArenaMapInfo[]): Lookup | undefin
 export function keySources(
   instruction: Of<'call-helper'>,
   state: State,
-  maps: readonly ArenaMapInfo[],
+  { maps, without }: Pick<ModuleContext, 'maps' | 'without'>,
 ): readonly KeySource[] | undefined {
   if (instruction.id !== MAP_LOOKUP_ELEM) return undefined;
-  const lookup = lookupOf(state, maps);
-  return lookup === undefined || lookup.kind === 'import' ? undefined : sourcesOf(lookup.words, state);
+  const lookup = lookupOf(state, maps, without);
+  return lookup === undefined || lookup.kind === 'import'
+    ? undefined
+    : sourcesOf(lookup.words, state, without);
 }
 
-function sourcesOf(words: readonly KeyWord[], state: State): KeySource[] {
-  const pointer = state.registers[2];
+function sourcesOf(words: readonly KeyWord[], state: State, without: LeftOut): KeySource[] {
+  const pointer = without.has('stack-locals') ? undefined : state.registers[2];
   return words.map((word) => ({
     ...word,
     pieces: pointer?.kind === 'frame' ? piecesAt(state, pointer.offset + word.offset, word.bytes) : undefined,
@@ -81,7 +84,8 @@ function pushWord(code: FunctionCode, state: State, { offset, bytes, pieces }: K
 
 /** bpf_map_lookup_elem: the value's address or 0, as an i64. False where the map is not known. */
 export function lowerLookup(code: FunctionCode, state: State): boolean {
-  const lookup = lookupOf(state, code.module.maps);
+  const { maps, without } = code.module;
+  const lookup = lookupOf(state, maps, without);
   if (lookup === undefined) return false;
   const { w } = code;
   switch (lookup.kind) {
@@ -89,7 +93,7 @@ export function lowerLookup(code: FunctionCode, state: State): boolean {
       lowerArrayLookup(code, state, lookup.map);
       return true;
     case 'hash': {
-      const sources = sourcesOf(lookup.words, state);
+      const sources = sourcesOf(lookup.words, state, without);
       let descriptor: { readonly at: number } | { readonly local: number };
       if (lookup.descriptor === undefined) {
         descriptor = { local: code.scratch('i32', 'descriptor') };
@@ -143,7 +147,7 @@ function lowerArrayLookup(code: FunctionCode, state: State, map: ArenaMapInfo): 
     return;
   }
   const at = code.scratch('i32', 'index');
-  for (const source of sourcesOf(ARRAY_KEY, state)) pushWord(code, state, source);
+  for (const source of sourcesOf(ARRAY_KEY, state, code.module.without)) pushWord(code, state, source);
   w.op('i32.wrap_i64').set(at);
   if (map.type === 'ARRAY_OF_MAPS') {
     w.get(at).i32(map.maxEntries).op('i32.lt_u').if('i32');

@@ -10,6 +10,7 @@ import { JitError } from './fault.js';
 import { lowerHelper } from './inline-helpers.js';
 import { lowerArithmetic, SIGN_EXTEND } from './lower-alu.js';
 import { lowerBuiltin, lowerPacketLoad } from './lower-control.js';
+import type { LeftOut } from './optimisations.js';
 import { type FrameSlots, type Piece, pieceAt, placeName } from './slots.js';
 import { frozenLoad, step } from './step.js';
 import type { Shape } from './structure.js';
@@ -19,6 +20,7 @@ import type { ValueType } from './wasm-opcodes.js';
 /** What the functions of one module share. */
 export interface ModuleContext {
   readonly maps: readonly ArenaMapInfo[];
+  readonly without: LeftOut;
   /** The program's. */
   readonly type: HelperUser;
   /** The function that starts at a slot. */
@@ -186,7 +188,7 @@ export class FunctionCode {
 
   /** Puts an address on the stack, less the static offset that is returned. */
   pushAddress(register: number, offset: number, state: State): number {
-    const base = state.registers[register];
+    const base = this.module.without.has('known-addresses') ? undefined : state.registers[register];
     const { w } = this;
     if (base?.kind === 'constant') {
       w.i32(Number(BigInt.asIntN(32, base.value + BigInt(offset))));
@@ -424,7 +426,8 @@ export class FunctionCode {
       return;
     }
     const offset = base?.kind === 'frame' ? base.offset + off : 0;
-    const slot = base?.kind === 'frame' ? slotAround(state, offset, bytes) : undefined;
+    const slot =
+      base?.kind === 'frame' && this.#slots.inLocals ? slotAround(state, offset, bytes) : undefined;
     if (slot !== undefined) {
       this.pushPieces([pieceAt(slot, offset, bytes)]);
       const extend = bytes === 8 ? undefined : SIGN_EXTEND[64][(8 * bytes) as 8 | 16 | 32];

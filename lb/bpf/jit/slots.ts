@@ -35,6 +35,8 @@ export interface FrameSlots {
   /** Origins of slots that are read through their local, by name. */
   readonly needed: ReadonlySet<string>;
   readonly deadStores: ReadonlySet<Instruction>;
+  /** Whether what is in slots is read through locals at all. */
+  readonly inLocals: boolean;
 }
 
 export const placeName = ({ offset, bytes }: Place): string => `${offset}:${bytes}`;
@@ -68,6 +70,8 @@ export function planSlots(
   fn: AnalysedFunction,
   keySources: (instruction: Of<'call-helper'>, state: State) => readonly KeySource[] | undefined,
 ): FrameSlots {
+  const { without } = fn.context;
+  const inLocals = !without.has('stack-locals');
   const needed = new Set<string>();
   const reads: ByteRange[] = [];
   const stores: { readonly instruction: Of<'store'>; readonly range: ByteRange }[] = [];
@@ -91,13 +95,16 @@ export function planSlots(
       if (instruction.kind === 'store') stores.push({ instruction, range });
       else if (!write) {
         const slot =
-          instruction.kind === 'load' ? slotAround(state, range.start, instruction.bytes) : undefined;
+          inLocals && instruction.kind === 'load'
+            ? slotAround(state, range.start, instruction.bytes)
+            : undefined;
         if (slot) need(pieceAt(slot, range.start, range.end - range.start));
         else reads.push(range);
       }
     }
   }
   const isRead = ({ start, end }: ByteRange) => reads.some((read) => read.start < end && read.end > start);
-  const dead = fn.isEscaped ? [] : stores.filter(({ range }) => !isRead(range));
-  return { needed, deadStores: new Set(dead.map(({ instruction }) => instruction)) };
+  const keepsStores = fn.isEscaped || without.has('dead-stores');
+  const dead = keepsStores ? [] : stores.filter(({ range }) => !isRead(range));
+  return { needed, deadStores: new Set(dead.map(({ instruction }) => instruction)), inLocals };
 }

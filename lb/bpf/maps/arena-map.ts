@@ -205,6 +205,14 @@ export class ArenaMap implements BpfMap {
     return 0;
   }
 
+  readWords(first: number, count: number): Uint32Array | undefined {
+    this.#checkOpen();
+    const { type, valueSize, maxEntries, data } = this.info;
+    if (type !== 'ARRAY' || valueSize !== 4 || first + count > maxEntries) return undefined;
+    const start = data / 4 + first;
+    return new Uint32Array(this.#host.arena.u32.subarray(start, start + count));
+  }
+
   #updateEach(keys: Uint8Array, values: Uint8Array, count: number): number {
     const { keySize } = this.info;
     for (let i = 0; i < count; i++) {

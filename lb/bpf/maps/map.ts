@@ -151,6 +151,11 @@ export interface BpfMap {
   deleteBatch(keys: Uint8Array, count: number): number;
   /** `count` keys and values laid end to end; stops at the first fault and returns it. */
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): number;
+  /**
+   * `count` values of an ARRAY of u32 from an index on, by its memory: each is whole. Undefined where the map is not such a
+   * one, or the array ends before; absent where memory cannot be had.
+   */
+  readWords?(first: number, count: number): Uint32Array | undefined;
   /** ARRAY_OF_MAPS and HASH_OF_MAPS: point `key` at a map of the same host. */
   updateInner(key: Uint8Array, inner: BpfMap): number;
   close(): void;

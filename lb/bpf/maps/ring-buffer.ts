@@ -46,13 +46,14 @@ export class RingBufferReader {
   /**
    * Visit the records that are there, oldest first.
    * @param visit its argument is the ring's own memory, valid during the call only
+   * @param max visits at most
    * @returns how many there were
    */
-  consume(visit: (record: Uint8Array) => void): number {
+  consume(visit: (record: Uint8Array) => void, max = Number.POSITIVE_INFINITY): number {
     const { arena, runtime } = this.#host;
     const { ring_peek, ring_release } = runtime.exports;
     let count = 0;
-    for (let at = ring_peek(this.#descriptor); at !== 0; at = ring_peek(this.#descriptor)) {
+    for (let at = ring_peek(this.#descriptor); at !== 0 && count < max; at = ring_peek(this.#descriptor)) {
       const record = at >>> 0;
       const bytes = arena.u32[(record - RECORD_HEADER_BYTES) >>> 2]! & LENGTH_MASK;
       try {

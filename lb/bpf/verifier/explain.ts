@@ -2,7 +2,7 @@ import type { LineSpec } from '../object/spec.js';
 import type { VerifyCode } from './refusal.js';
 
 /** What is wrong, and what usually mends it, by rule. */
-const ADVICE: Readonly<Record<VerifyCode, readonly [wrong: string, mend: string]>> = {
+export const VERIFY_ADVICE: Readonly<Record<VerifyCode, readonly [wrong: string, mend: string]>> = {
   VERIFY_ENCODING: ['this is no valid instruction', 'compile the program for BPF again'],
   VERIFY_ARITHMETIC: [
     'a constant divides by zero or shifts by more bits than there are',
@@ -139,7 +139,7 @@ const ADVICE: Readonly<Record<VerifyCode, readonly [wrong: string, mend: string]
  * One sentence for a person: where, what is wrong, what usually mends it.
  */
 export function explain(code: VerifyCode, slot: number, line: LineSpec | undefined): string {
-  const [wrong, mend] = ADVICE[code];
+  const [wrong, mend] = VERIFY_ADVICE[code];
   const where =
     line !== undefined
       ? `${line.file.split('/').at(-1) ?? ''}:${line.line}: `

@@ -75,7 +75,7 @@ class Builder {
   readonly expected: Expected = { after: new Map(), arms: new Map() };
   readonly #random: Random;
   readonly #state = new Map<number, Scalar>();
-  /** Branches whose taken arm goes to a stub of its own, by index in `instructions`. */
+  /** Branches whose taken arm goes to a block of its own, by index in `instructions`. */
   readonly #pending: { index: number; state: Map<number, string> }[] = [];
   #slot = 0;
 
@@ -100,7 +100,7 @@ class Builder {
       if (branch.kind !== 'branch') throw new Error('a pending branch is a branch');
       this.instructions[index] = { ...branch, target: this.#slot };
       this.expected.arms.set(branch.slot, state);
-      // The stub reads all registers, so that all are live and printed.
+      // The block reads all registers, so that all are live and printed.
       for (const reg of REGISTERS) {
         this.#emit({ kind: 'alu', op: 'add', width: 64, dst: 0, src: { kind: 'reg', reg } });
       }

@@ -12,3 +12,8 @@ import { CPU_COUNTERS, CPU_PUMP } from "../../bpf/memory/layout";
 @inline export function word(offset: u32): u32 {
   return load<u32>(block + CPU_PUMP + offset);
 }
+
+/** Adds to a counter what only the caller knows of. */
+export function add(counter: u32, value: u32): void {
+  count(counter, value);
+}

@@ -11,6 +11,42 @@ const ETHERTYPE_IPV6: u16 = 0xdd86;
 const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;
 
+@inline function folded(sum: u64): u32 {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return <u32>((sum & 0xffff) + (sum >> 16));
+}
+
+/**
+ * Whether the checksum of an untagged TCP segment or UDP datagram may have been left to a NIC, where nobody says so: its
+ * field holds the sum of the pseudo-header. One that is whole and happens to be that sum is the same when it is filled in.
+ */
+export function mayLackChecksum(data: u32, end: u32): bool {
+  const ip = data + ETHERNET_BYTES;
+  const type = load<u16>(data + 12);
+  let sum: u64, length: u32, protocol: u32, transport: u32;
+  if (type == ETHERTYPE_IPV4 && ip + IPV4_BYTES <= end) {
+    const header = <u32>(load<u8>(ip) & 0x0f) << 2;
+    protocol = load<u8>(ip + 9);
+    transport = ip + header;
+    length = <u32>bswap<u16>(load<u16>(ip + 2)) - header;
+    sum = <u64>load<u32>(ip + 12) + load<u32>(ip + 16);
+  } else if (type == ETHERTYPE_IPV6 && ip + IPV6_BYTES <= end) {
+    protocol = load<u8>(ip + 6);
+    transport = ip + IPV6_BYTES;
+    length = bswap<u16>(load<u16>(ip + 4));
+    sum = <u64>load<u32>(ip + 8) + load<u32>(ip + 12) + load<u32>(ip + 16) + load<u32>(ip + 20);
+    sum += <u64>load<u32>(ip + 24) + load<u32>(ip + 28) + load<u32>(ip + 32) + load<u32>(ip + 36);
+  } else {
+    return false;
+  }
+  if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) return false;
+  const field = transport + (protocol == PROTOCOL_TCP ? 16 : 6);
+  if (field + 2 > end) return false;
+  return folded(sum + bswap<u16>(<u16>protocol) + bswap<u16>(<u16>length)) == <u32>load<u16>(field);
+}
+
 /**
  * Fills in the checksum of a TCP segment or UDP datagram that a local sender left to its NIC: the field holds the sum
  * of the pseudo-header, so the sum over all of it is what is missing.
@@ -43,11 +79,7 @@ export function fillChecksum(data: u32, end: u32): bool {
     at += 2;
   }
   if (at < stop) sum += load<u8>(at);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  let checksum = <u16>~sum;
+  let checksum = <u16>~folded(sum);
   // 0 says that there is none (RFC 768).
   if (checksum == 0 && protocol == PROTOCOL_UDP) checksum = 0xffff;
   store<u16>(field, checksum);

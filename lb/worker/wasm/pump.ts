@@ -2,23 +2,26 @@
 // what is to be sent. No copy but for another worker, no allocation, nothing but this arena. One instance a worker; all
 // state is in the CPU block, so that a new thread goes on where one that died stopped.
 import {
-  CPU_CLOCK_NS, CPU_PUMP, CPU_TIMESPEC, CPU_XDP_MD, XDP_MD_DATA, XDP_MD_DATA_END, XDP_MD_DATA_META,
+  CPU_CLOCK_NS, CPU_PUMP, CPU_XDP_MD, XDP_MD_DATA, XDP_MD_DATA_END, XDP_MD_DATA_META,
   XDP_MD_EGRESS_IFINDEX, XDP_MD_HARD_END, XDP_MD_HARD_START, XDP_MD_INGRESS_IFINDEX, XDP_MD_RX_QUEUE_INDEX,
 } from "../../bpf/memory/layout";
 import {
   COUNTER_ABORTED, COUNTER_BATCHES, COUNTER_CHECKSUM_UNFIXABLE, COUNTER_DROPPED, COUNTER_INVALID_VERDICT,
-  COUNTER_LOST_AT_RESTART, COUNTER_OTHER_HOST, COUNTER_PASSED, COUNTER_PROGRAM_NS, COUNTER_PROGRAM_RUNS,
+  COUNTER_LOST_AT_RESTART, COUNTER_OTHER_HOST, COUNTER_PASSED, COUNTER_PROGRAM_RUNS,
   COUNTER_RECEIVED, COUNTER_RECEIVED_BYTES, COUNTER_TRUNCATED, COUNTER_VLAN_RESTORED, PUMP_BATCH_COUNT,
   PUMP_BATCH_START, PUMP_FRAME_BYTES, PUMP_FRAMES, PUMP_IFINDEX, PUMP_INBOX_COUNT, PUMP_RING,
 } from "../layout";
 import { block, count, word } from "./block";
 import { fillChecksum } from "./checksum";
+import { clock } from "./clock";
 import { runHandedOver } from "./handed-over";
 import { isHandedOver, releaseHandedOver, setSleeping } from "./inbox";
 import { redirect } from "./redirect";
 import { listOwn, prepareList, sending, startList } from "./send-list";
 import { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX } from "./verdict";
 
+export { add } from "./block";
+export { countTime } from "./clock";
 export { nextSleeper } from "./inbox";
 export { countSent } from "./send-list";
 
@@ -46,10 +49,6 @@ const PACKET_OTHERHOST: u32 = 3;
 const VLAN_TAG_BYTES: u32 = 4;
 // As a little-endian machine reads it.
 const ETHERTYPE_VLAN: u16 = 0x0081;
-
-@inline function clock(): u64 {
-  return load<u64>(block + CPU_TIMESPEC) * 1000000000 + load<u64>(block + CPU_TIMESPEC + 8);
-}
 
 /** Writes what does not change from frame to frame: the message headers and the interface. Before the first run. */
 export function prepare(): void {
@@ -171,11 +170,6 @@ export function run(limit: u32): u32 {
   return sending;
 }
 
-/** Counts the time since the clock of the last run; the clock of now must be in CPU_TIMESPEC. */
-export function countTime(): void {
-  count(COUNTER_PROGRAM_NS, clock() - load<u64>(block + CPU_CLOCK_NS));
-}
-
 /** Gives the frames of the last run back to the kernel. */
 export function release(): void {
   if (word(PUMP_INBOX_COUNT) != 0) releaseHandedOver();
@@ -189,11 +183,6 @@ export function release(): void {
   }
   store<u32>(block + CPU_PUMP + PUMP_BATCH_START, index);
   store<u32>(block + CPU_PUMP + PUMP_BATCH_COUNT, 0);
-}
-
-/** Adds to a counter what only the caller knows of. */
-export function add(counter: u32, value: u32): void {
-  count(counter, value);
 }
 
 /** The tag that the kernel took off goes back between source address and type (IEEE 802.1Q 9.3). */

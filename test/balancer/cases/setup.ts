@@ -1,12 +1,12 @@
 /** What cases configure: backends and rings that are always there, and VIPs, routes and tunnels as each suite wants them. */
 import {
   COUNTER_SLOTS,
+  COUNTERS_START,
   CTL_EVENTS,
   CTL_ROUTER_MAC,
   DECAP_FLAGS,
+  DEFAULT_REALS,
   FLOW_KEY,
-  MAX_REALS,
-  MAX_VIPS,
   OWN_ADDRESS_SLOTS,
   REAL_FLAGS,
   REAL_POS_LRU,
@@ -47,7 +47,7 @@ export type RealName = keyof typeof REALS;
 
 /** A row that no backend has, and a number that no row has. */
 export const MISSING_REAL = 15;
-export const REAL_BEYOND = MAX_REALS + 904;
+export const REAL_BEYOND = DEFAULT_REALS + 904;
 
 /** Rings, each of one backend alone. */
 export const RINGS = {
@@ -259,7 +259,7 @@ export class Scene {
 
   /** New connections of this second so far, on every CPU; `ageNs`: since when the second is. */
   rate(count: number, ageNs = 0n): void {
-    const key = { value: MAX_VIPS + COUNTER_SLOTS.new_connection_rate };
+    const key = { value: COUNTERS_START + COUNTER_SLOTS.new_connection_rate };
     putRow(this.bed.maps, 'stats', key, { v1: BigInt(count), v2: this.bed.now() - ageNs });
   }
 

@@ -1,0 +1,36 @@
+import type { Executable } from '../bpf/engine/context.js';
+import type { RunNumbered } from './numbered-program.js';
+
+/** What a pump is linked with: the worker's part of the arena, and the program that it runs. */
+export interface PumpImports {
+  readonly env: Record<string, WebAssembly.ImportValue>;
+  readonly program: { readonly run: Executable['run']; readonly runNumbered: RunNumbered };
+  readonly runtime: Record<string, WebAssembly.ImportValue>;
+}
+
+/**
+ * How a worker gets frames, has a program run on them and sends what came of it: one a kind of socket. A round allocates
+ * nothing.
+ */
+export interface Rounds {
+  /** Run this program from the next round on. */
+  load(imports: PumpImports): void;
+  /** Once, with the first program: take over what a thread that died left. */
+  begin(): void;
+  /** Whether a frame waits. */
+  isReady(): boolean;
+  /** Wait for a frame; false where there is none to be seen yet. */
+  wait(timeoutMs: number): boolean;
+  /** The error that made `wait` return at once, by the name of its errno; undefined where it did not. */
+  takeError(): string | undefined;
+  /** Run the program on some frames and send what is to be sent. */
+  round(): void;
+  /** Count the frames that the kernel had no room for. */
+  readStatistics(): void;
+}
+
+/** Told once of each errno with which the kernel refused to send. */
+export type SendFaultListener = (errno: string) => void;
+
+/** Frames of a round. Small enough that headers and frames stay in the cache from receiving to sending. */
+export const BATCH_FRAMES = 64;

@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process';
+import type { RecordSource } from '../../lb/balancer/events.js';
+import { BALANCER_PROGRAM, balancerObject, sizedObject, withOptions } from '../../lb/balancer/object.js';
+import { EVENTS_MAP, RING_SIZE } from '../../lb/balancer/schema.js';
+import type { BpfMap, MapHost } from '../../lb/bpf/maps/map.js';
+import { RingBufferReader } from '../../lb/bpf/maps/ring-buffer.js';
+import { Replay } from '../../lb/engine/replay.js';
+import type { ReplayResult } from '../../lb/engine/replay-engine.js';
+import { KernelReplay } from '../../lb/engine/replay-kernel.js';
+import { type InspectedMap, inspectedMaps } from '../../lb/inspector.js';
+import { infoOf, load, type ReadObject } from '../../lb/kernel-datapath-program.js';
+import { FlowSimulator } from '../../lb/simulate.js';
+import { arenaSimulator } from '../../lb/simulate-arena.js';
+import { possibleCpus, RingConsumer } from '../../lb/sys/bpf.js';
+
+/** What runs the balancer's program over the frames of a test, and holds its maps. */
+export interface DatapathEngine {
+  readonly name: 'interpreter' | 'kernel';
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  readonly host: MapHost;
+  /** Copies in a value of a per-CPU map. */
+  readonly cpus: number;
+  /** CPUs that the program runs on. */
+  readonly workers: number;
+  run(frame: Uint8Array): ReplayResult;
+  inspected(): readonly InspectedMap[];
+  events(): RecordSource;
+  simulator(): FlowSimulator;
+}
+
+const SIMULATING = { explain: true, simulate: true } as const;
+/** In the kernel, memory for all of a map is taken at once, and given back when the test's process ends. */
+const KERNEL_SIZES = {
+  ch_rings: 16 * RING_SIZE,
+  server_id_map: 1024,
+  fallback_glru: 64,
+  events: 65536,
+} as const;
+
+/** The arena, and the interpreter over it. */
+function inArena(lruEntries: number): DatapathEngine {
+  const replay = new Replay({
+    object: balancerObject(),
+    program: BALANCER_PROGRAM,
+    engine: 'interpreter',
+    lruEntries,
+  });
+  const { maps, host, cpus, workers } = replay;
+  return {
+    ...{ name: 'interpreter', maps, host, cpus, workers },
+    run: (frame) => replay.run(frame, process.hrtime.bigint()),
+    inspected: () => inspectedMaps(host),
+    events: () => new RingBufferReader(host, maps.get(EVENTS_MAP)!),
+    simulator: () => arenaSimulator(host, maps, withOptions(balancerObject(), SIMULATING), workers),
+  };
+}
+
+let isOnOneCpu = false;
+
+/** The live kernel's maps, and BPF_PROG_TEST_RUN. */
+function inKernel(lruEntries: number): DatapathEngine {
+  // A flow is known to the CPU that saw it, and a test run is on the CPU of who asks for it.
+  if (!isOnOneCpu) execFileSync('taskset', ['-cp', '0', String(process.pid)], { stdio: 'ignore' });
+  isOnOneCpu = true;
+  const object = sizedObject(balancerObject(), KERNEL_SIZES);
+  const replay = new KernelReplay({ object, program: BALANCER_PROGRAM, lruEntries });
+  const { maps, host } = replay;
+  const cpus = possibleCpus();
+  return {
+    ...{ name: 'kernel', maps, host, cpus, workers: cpus },
+    run: (frame) => replay.run(frame),
+    inspected: () => [...maps.values()].map((map) => ({ map, ...infoOf(map) })),
+    events: () => new RingConsumer(maps.get(EVENTS_MAP)!),
+    simulator: () => {
+      const read: ReadObject = { spec: object, sha256: '' };
+      const { program } = load(read, SIMULATING, withOptions(object, SIMULATING), maps);
+      const run = (frame: Uint8Array) => {
+        const { verdict, packet } = program.testRun(frame);
+        return { verdict, frame: packet };
+      };
+      return new FlowSimulator({ maps, workers: cpus, run });
+    },
+  };
+}
+
+/** Where the datapath of the control plane's tests runs: WAGGLE_TEST_DATAPATH=kernel, or the arena. */
+export const TEST_ENGINE = process.env.WAGGLE_TEST_DATAPATH === 'kernel' ? 'kernel' : 'interpreter';
+
+/** @param lruEntries upper bound on the entries of each LRU map */
+export function datapathEngine(lruEntries: number): DatapathEngine {
+  return TEST_ENGINE === 'kernel' ? inKernel(lruEntries) : inArena(lruEntries);
+}
