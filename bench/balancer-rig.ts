@@ -25,6 +25,7 @@ import { loadObject } from '../lb/bpf/object/load.js';
 import type { ObjectSpec, ProgramSpec } from '../lb/bpf/object/spec.js';
 import { parseIp, parseMac } from '../lb/net/address.js';
 import { KernelMaps, loadKernelProgram } from '../lb/sys/bpf.js';
+import { preferHugePages } from '../lb/sys/memory-advice.js';
 import { PORTS, type Scenario, SERVER_ID, VIP, VIP_6 } from './scenarios.js';
 
 /** Each family has a ring, by its place here. */
@@ -150,6 +151,8 @@ export class ArenaRig {
     const mapsBytes = object.maps.reduce((sum, spec) => sum + mapBytes(adjust(spec), 2), tableBytes);
     this.#object = object;
     this.#arena = Arena.create({ workers: 1, mapsBytes, ringsBytes: FRAME_ROOM_BYTES });
+    // As a datapath does.
+    preferHugePages(this.#arena.memory, this.#arena.maps);
     const host = new ArenaMaps(this.#arena);
     this.maps = createMaps(object, host, adjust);
     this.tables = configure(this.maps, host, room);

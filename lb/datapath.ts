@@ -36,6 +36,7 @@ import type { IpAddress } from './net/address.js';
 import type { FlowSimulator, Simulation } from './simulate.js';
 import { arenaSimulator } from './simulate-arena.js';
 import { steerObject } from './steer-object.js';
+import { populate, preferHugePages } from './sys/memory-advice.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
 
@@ -83,6 +84,21 @@ function optimiseWasm(): void {
 /** Bytes that the object's maps and the workers' connection tables take. */
 function arenaBytes(object: ObjectSpec, tables: readonly MapSpec[], cpus: number): number {
   return [...object.maps, ...tables].reduce((sum, spec) => sum + mapBytes(spec, cpus), SPARE_MAPS_BYTES);
+}
+
+/** The tables that packets write to have their memory before packets come. */
+function populateTables({ arena, all }: ArenaMaps, log: PoolLog): void {
+  for (const { spec, info } of all) {
+    if (!spec.type.startsWith('LRU_')) continue;
+    const region = { offset: info.descriptor, bytes: mapBytes(spec, arena.cpus) };
+    const refused = populate(arena.memory, region);
+    if (refused === undefined) continue;
+    log('info', 'memory of tables is not made beforehand: the first packets wait for it', {
+      map: spec.name,
+      errno: refused,
+    });
+    return;
+  }
 }
 
 /**
@@ -176,6 +192,9 @@ export class Datapath {
       mapsBytes: arenaBytes(program.object, [...perWorker, ...spare], workers + 1),
       ringsBytes,
     });
+    const refused = preferHugePages(arena.memory, arena.maps);
+    if (refused !== undefined)
+      log('info', 'no huge pages for the maps: packets wait longer for large tables', { errno: refused });
     const host = new ArenaMaps(arena);
     const maps = createMaps(program.object, host);
     const steering = plan && Steering.load(steerObject(program.object));
@@ -183,6 +202,7 @@ export class Datapath {
       const tables = new BalancerTables(steering?.mirror(maps) ?? maps, { host });
       tables.attachConnectionTables(host, workers, entries);
       if (options.globalFlowEntries) tables.attachGlobalTables(host, workers, options.globalFlowEntries);
+      populateTables(host, log);
       const { module, status } = compile(program, infosOf(program.object, maps, host));
       const common = {
         arena,

@@ -28,6 +28,7 @@ interface Libc {
     fd: number,
     offset: number,
   ) => number | bigint;
+  readonly madvise: (address: bigint, bytes: number, advice: number) => number;
   readonly socket: (family: number, type: number, protocol: number) => number;
   readonly bind: (fd: number, address: Uint8Array, bytes: number) => number;
   readonly setsockopt: (
@@ -79,6 +80,7 @@ export function libc(): Libc {
       mmap: bind(
         'intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)',
       ),
+      madvise: bind('int madvise(uintptr_t address, size_t bytes, int advice)'),
       socket: bind('int socket(int family, int type, int protocol)'),
       bind: bind('int bind(int fd, _In_ void *address, uint bytes)'),
       setsockopt: bind('int setsockopt(int fd, int level, int option, _In_ void *value, uint bytes)'),
