@@ -53,6 +53,9 @@ const PASS: ProgramSpec = {
   lines: [],
 };
 
+/** Another process does not share the CPU that this one is bound to and sends on. */
+const ANY_CPU = ['ffff', process.execPath];
+
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const frameOf = (sport: number, flags: number = TCP_FLAGS.ack): Uint8Array =>
   tcpFrame({ src: '203.0.113.77', dst: '198.51.100.10', sport, dport: 80 }, { flags });
@@ -144,7 +147,7 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     over: Partial<KernelDatapathOptions> = {},
   ): Promise<{ process: ChildProcess; said: string }> => {
     const { log: _, ...plain } = options(over);
-    const process_ = spawn(process.execPath, [PROCESS, JSON.stringify(plain)], {
+    const process_ = spawn('taskset', [...ANY_CPU, PROCESS, JSON.stringify(plain)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     children.push(process_);
@@ -261,7 +264,7 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     // Killed in the midst of its start, at any moment.
     for (const ms of [150, 250, 350, 450]) {
       const { log: _, ...plain } = options();
-      const starting = spawn(process.execPath, [PROCESS, JSON.stringify(plain)], { stdio: 'ignore' });
+      const starting = spawn('taskset', [...ANY_CPU, PROCESS, JSON.stringify(plain)], { stdio: 'ignore' });
       await wait(ms);
       await ended(starting, 'SIGKILL');
     }

@@ -191,7 +191,14 @@ describe.each([
         const beds = scenes.map(({ bed }) => bed);
         const before = beds.map((bed) => readCounts(bed.maps));
         const outcomes = beds.map((bed) => runOn(bed, frame));
-        const moved = beds.map((bed, i) => countsMoved(before[i]!, readCounts(bed.maps)));
+        const moved = beds.map((bed, i) => {
+          // No count but the last id, and each CPU has its own: the kernel's runs wander from one to another.
+          const { 'quic.cid_invalid_server_id_sample': _sample, ...counts } = countsMoved(
+            before[i]!,
+            readCounts(bed.maps),
+          );
+          return counts;
+        });
         const [first] = outcomes;
         for (const outcome of outcomes) expect(shown(outcome)).toBe(shown(first!));
         for (const counts of moved) expect(counts).toEqual(moved[0]);
