@@ -1,14 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { addVethBetween, deleteNamespaces, ip, runIn, setOffloads } from '../demo/namespaces.js';
 
 /** The forwarder's interface, and the far end of its link. */
 export const INTERFACE = 'eth0';
 export const PEER = 'peer0';
 const OUTER_MTU = 1600;
-
-function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-}
 
 /** Drops every frame that comes in by a device, behind the taps, so that no stack spends time on it. */
 const dropAll = (device: string) =>
@@ -27,54 +24,19 @@ export class Rig {
       for (const name of [this.#here, this.#there]) {
         ip('netns', 'add', name);
         // Nothing but the benchmark's own frames on the link.
-        for (const which of ['all', 'default']) {
-          execFileSync(
-            'ip',
-            [
-              'netns',
-              'exec',
-              name,
-              'sh',
-              '-c',
-              `echo 1 > /proc/sys/net/ipv6/conf/${which}/disable_ipv6 || :`,
-            ],
-            {
-              stdio: 'ignore',
-            },
-          );
-        }
+        for (const which of ['all', 'default'])
+          runIn(name, ['sh', '-c', `echo 1 > /proc/sys/net/ipv6/conf/${which}/disable_ipv6 || :`]);
       }
-      ip(
-        '-n',
-        this.#here,
-        'link',
-        'add',
-        INTERFACE,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        PEER,
-        'netns',
-        this.#there,
-      );
-      for (const [namespace, device] of [
-        [this.#here, INTERFACE],
-        [this.#there, PEER],
-      ] as const) {
+      const ends = [
+        { namespace: this.#here, device: INTERFACE },
+        { namespace: this.#there, device: PEER },
+      ] as const;
+      addVethBetween(...ends);
+      for (const end of ends) {
+        const { namespace, device } = end;
         ip('-n', namespace, 'link', 'set', device, 'mtu', String(OUTER_MTU), 'arp', 'off', 'up');
-        const run = ['netns', 'exec', namespace];
-        execFileSync(
-          'ip',
-          [...run, 'ethtool', '-K', device, 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'],
-          {
-            stdio: ['ignore', 'ignore', 'pipe'],
-          },
-        );
-        execFileSync('ip', [...run, 'nft', '-f', '-'], {
-          input: dropAll(device),
-          stdio: ['pipe', 'ignore', 'pipe'],
-        });
+        setOffloads(end, 'off');
+        runIn(namespace, ['nft', '-f', '-'], dropAll(device));
       }
       const links = execFileSync('ip', ['-n', this.#here, '-j', 'link', 'show', INTERFACE], {
         encoding: 'utf8',
@@ -120,12 +82,6 @@ export class Rig {
     for (const child of this.#children) child.kill('SIGKILL');
     this.#watcher?.kill('SIGKILL');
     this.#watcher = undefined;
-    for (const name of [this.#here, this.#there]) {
-      try {
-        ip('netns', 'delete', name);
-      } catch {
-        // Not made, or gone already: there is nothing left to free.
-      }
-    }
+    deleteNamespaces([this.#here, this.#there]);
   }
 }

@@ -4,10 +4,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { built } from '../demo/appliance.js';
-import { readJsonLines, tailOfErrors, until } from '../demo/lines.js';
-import { Topology } from '../demo/topology.js';
 import type { WorkerEngineName } from '../lb/engine/engine.js';
 import { closedAtExit } from './at-exit.js';
+import { type Figures, measureFlood, startPart } from './forwarding-part.js';
 import { INTERFACE, PEER, Rig } from './forwarding-rig.js';
 import {
   ackFrame,
@@ -18,9 +17,6 @@ import {
   type WorkerReport,
 } from './forwarding-traffic.js';
 import { type Aim, type Comparison, interleave, type Plan, type Series } from './report.js';
-
-/** Before counting starts: rings are full, code is hot, the connection table has every flow. */
-const WARM_UP_MS = 500;
 
 /** Folder of the C sources, from the sources and from dist/ alike. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/dist\/$/, '');
@@ -63,8 +59,6 @@ interface Contender {
   readonly check?: (report: WorkerReport) => void;
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** Processor time that all threads of a process have had, ns (scheduler's own account, interrupts included). */
 function cpuNs(pid: number | undefined): number {
   const tasks = `/proc/${pid}/task`;
@@ -73,37 +67,11 @@ function cpuNs(pid: number | undefined): number {
   }, 0);
 }
 
-interface Figures {
-  /** Packets a second on the clock: what else runs on the machine is in it. */
-  readonly perSecond: number;
-  /** Packets a second of the forwarder's processor time: hardly is. */
-  readonly perCpuSecond: number;
-}
-
 /** What comes out while more comes in than any contender forwards. */
 async function round(rig: Rig, generator: string, contender: Contender, seconds: number): Promise<Figures> {
+  const { name, command, flows, frameBytes, isXdp, check } = contender;
   // The generator has the first core, and with it the receiving half of the kernel's work; the forwarder the other.
-  const core = availableParallelism() > 1 ? 1 : 0;
-  const forwarder = rig.spawn(core, contender.command);
-  const errors = tailOfErrors(forwarder);
-  let isReady = false;
-  let report: WorkerReport | undefined;
-  readJsonLines<WorkerReport>(
-    forwarder,
-    (value) => {
-      report = value;
-    },
-    (line) => {
-      isReady ||= line === 'ready';
-    },
-  );
-  const closed = new Promise<void>((resolve) => forwarder.once('close', () => resolve()));
-  await until(`${contender.name} to start`, () => {
-    if (forwarder.exitCode !== null)
-      throw new Error(`${contender.name} ended with status ${forwarder.exitCode}:\n${errors()}`);
-    return isReady;
-  });
-  const { flows, frameBytes, isXdp } = contender;
+  const forwarder = await startPart(rig, { name, command, core: availableParallelism() > 1 ? 1 : 0 });
   const traffic = [
     generator,
     isXdp ? PEER : INTERFACE,
@@ -111,34 +79,14 @@ async function round(rig: Rig, generator: string, contender: Contender, seconds:
     String(flows),
     isXdp ? 'tx' : 'pass',
   ];
-  const sender = rig.spawn(0, traffic, isXdp);
-  const complaints = tailOfErrors(sender);
-  await pause(WARM_UP_MS);
-  const take = () => ({
-    packets: rig.received(),
-    cpuNs: cpuNs(forwarder.pid),
-    nowNs: Number(process.hrtime.bigint()),
-  });
-  const first = take();
-  await pause(seconds * 1000);
-  const last = take();
-  if (sender.exitCode !== null)
-    throw new Error(`the generator ended with status ${sender.exitCode}:\n${complaints()}`);
-  if (forwarder.exitCode !== null)
-    throw new Error(`${contender.name} ended with status ${forwarder.exitCode}:\n${errors()}`);
-  await Topology.stop(sender);
-  await Topology.stop(forwarder);
-  await closed;
-  if (contender.check) {
-    if (!report) throw new Error(`${contender.name} made no report:\n${errors()}`);
-    contender.check(report);
+  const cpu = () => cpuNs(forwarder.pid);
+  const figures = await measureFlood(rig, forwarder, { command: traffic, isFar: isXdp }, cpu, seconds);
+  const report = await forwarder.stop();
+  if (check) {
+    if (!report) throw forwarder.failed('made no report');
+    check(report);
   }
-  const packets = last.packets - first.packets;
-  if (packets === 0) throw new Error(`nothing came out of ${contender.name}:\n${errors()}`);
-  return {
-    perSecond: (packets / (last.nowNs - first.nowNs)) * 1e9,
-    perCpuSecond: (packets / (last.cpuNs - first.cpuNs)) * 1e9,
-  };
+  return figures;
 }
 
 /** Each flow misses the connection table once; many more, and the row would not be one of hits. */

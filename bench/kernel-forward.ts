@@ -1,19 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { built } from '../demo/appliance.js';
-import { readJsonLines, tailOfErrors, until } from '../demo/lines.js';
-import { Topology } from '../demo/topology.js';
 import { closedAtExit } from './at-exit.js';
 import { compileC } from './forwarding.js';
+import { type Figures, measureFlood, type RunningPart, startPart } from './forwarding-part.js';
 import { INTERFACE, PEER, Rig } from './forwarding-rig.js';
-import { ackFrame, FLOWS, MANY_FLOWS, type WorkerReport } from './forwarding-traffic.js';
+import { ackFrame, FLOWS, MANY_FLOWS } from './forwarding-traffic.js';
 import { type Aim, type Comparison, interleave } from './report.js';
 
-const WARM_UP_MS = 500;
 const PLAIN = 'the kernel alone (the object as ip loads it)';
 const OURS = 'waggle up --engine xdp';
 const AIM: Aim = { of: 'ratio', least: 0.98 };
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Processor time that a process has had, ns (scheduler's own account; what the kernel does in its place is in it). */
 const cpuNs = (pid: number | undefined): number =>
@@ -38,42 +34,14 @@ function ksoftirqd(core: number): number {
   return Number(found);
 }
 
-interface Figures {
-  readonly perSecond: number;
-  readonly perCpuSecond: number;
-}
-
-/** A part that runs, once it has said so; `stop` gives its report. */
-async function startPart(rig: Rig, device: string, kind: string, isFar: boolean) {
-  // The program runs on the core of the generator; the process, which then has nothing to do, has the other one.
-  const command = [process.execPath, built('bench/kernel-forward-worker.js'), device, kind];
-  const child = rig.spawn(1, command, isFar);
-  const errors = tailOfErrors(child);
-  let isReady = false;
-  let report: WorkerReport | undefined;
-  readJsonLines<WorkerReport>(
-    child,
-    (value) => {
-      report = value;
-    },
-    (line) => {
-      isReady ||= line === 'ready';
-    },
-  );
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  await until(`${kind} to start`, () => {
-    if (child.exitCode !== null) throw new Error(`${kind} ended with status ${child.exitCode}:\n${errors()}`);
-    return isReady;
+/** One end of the link. The program runs on the core of the generator; the process, which then has nothing to do, has the other one. */
+const startEnd = (rig: Rig, device: string, kind: string, isFar: boolean): Promise<RunningPart> =>
+  startPart(rig, {
+    name: kind,
+    command: [process.execPath, built('bench/kernel-forward-worker.js'), device, kind],
+    core: 1,
+    isFar,
   });
-  return {
-    stop: async (): Promise<WorkerReport> => {
-      await Topology.stop(child);
-      await closed;
-      if (!report) throw new Error(`${kind} made no report:\n${errors()}`);
-      return report;
-    },
-  };
-}
 
 /** What comes out while one core generates packets, runs the program on them and takes them again. */
 async function round(
@@ -83,34 +51,20 @@ async function round(
   flows: number,
   seconds: number,
 ): Promise<Figures> {
-  const far = await startPart(rig, PEER, 'drop', true);
-  const part = await startPart(rig, INTERFACE, kind, false);
-  const sender = rig.spawn(0, [generator, PEER, ackFrame(rig.mac), String(flows), 'tx'], true);
-  const complaints = tailOfErrors(sender);
-  await pause(WARM_UP_MS);
+  const far = await startEnd(rig, PEER, 'drop', true);
+  const near = await startEnd(rig, INTERFACE, kind, false);
+  const command = [generator, PEER, ackFrame(rig.mac), String(flows), 'tx'];
   const softirqs = ksoftirqd(0);
-  const take = () => ({
-    packets: rig.received(),
-    cpuNs: cpuNs(sender.pid) + cpuNs(softirqs),
-    nowNs: Number(process.hrtime.bigint()),
-  });
-  const first = take();
-  await pause(seconds * 1000);
-  const last = take();
-  if (sender.exitCode !== null)
-    throw new Error(`the generator ended with status ${sender.exitCode}:\n${complaints()}`);
-  await Topology.stop(sender);
-  const { counters, misses } = await part.stop();
+  const cpu = ({ pid }: RunningPart) => cpuNs(pid) + cpuNs(softirqs);
+  const figures = await measureFlood(rig, near, { command, isFar: true }, cpu, seconds);
+  const report = await near.stop();
   await far.stop();
-  const packets = last.packets - first.packets;
-  if (packets === 0) throw new Error(`nothing came out of ${kind}`);
+  if (!report) throw near.failed('made no report');
+  const { counters, misses } = report;
   // Each CPU notes each flow once.
   if (misses > 4 * flows)
     throw new Error(`${misses} of ${counters.received} packets had no connection entry`);
-  return {
-    perSecond: (packets / (last.nowNs - first.nowNs)) * 1e9,
-    perCpuSecond: (packets / (last.cpuNs - first.cpuNs)) * 1e9,
-  };
+  return figures;
 }
 
 /**

@@ -1,12 +1,10 @@
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { createInterface } from 'node:readline';
 import { built } from '../demo/appliance.js';
-import { tailOfErrors, until } from '../demo/lines.js';
-import { Topology } from '../demo/topology.js';
+import { tailOfErrors } from '../demo/lines.js';
 import { closedAtExit } from './at-exit.js';
 import { compileC } from './forwarding.js';
+import { startPart } from './forwarding-part.js';
 import { INTERFACE, PEER, Rig } from './forwarding-rig.js';
 import { ackFrame, FLOWS } from './forwarding-traffic.js';
 import { type Comparison, type Plan, type Series, turns } from './report.js';
@@ -67,27 +65,6 @@ function contenders(isQuick: boolean): Contender[] {
   ];
 }
 
-/** Start a command, and wait for the line that says that it is ready. */
-async function startReady(
-  rig: Rig,
-  command: readonly string[],
-  name: string,
-  isFar = false,
-): Promise<ChildProcess> {
-  const child = rig.spawn(availableParallelism() > 1 ? 1 : 0, command, isFar);
-  const errors = tailOfErrors(child);
-  let isReady = false;
-  if (child.stdout)
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      isReady ||= line === 'ready';
-    });
-  await until(`${name} to start`, () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended with status ${child.exitCode}:\n${errors()}`);
-    return isReady;
-  });
-  return child;
-}
-
 /** Frames at a rate, from the far end to the forwarder and back. @param perSecond 0: as many as go */
 async function pace(rig: Rig, pacer: string, perSecond: number, seconds: number): Promise<Trips> {
   const numbers = [FLOWS, Math.round(perSecond), Math.round(seconds * 1000)].map(String);
@@ -110,15 +87,12 @@ async function measure(
   rates: readonly number[],
   seconds: number,
 ): Promise<Trips[]> {
+  const core = availableParallelism() > 1 ? 1 : 0;
+  const pass = [process.execPath, built('bench/kernel-forward-worker.js'), PEER, 'pass'];
   const far = sendsByXdp
-    ? await startReady(
-        rig,
-        [process.execPath, built('bench/kernel-forward-worker.js'), PEER, 'pass'],
-        'pass',
-        true,
-      )
+    ? await startPart(rig, { name: 'pass', command: pass, core, isFar: true })
     : undefined;
-  const forwarder = await startReady(rig, command, name);
+  const forwarder = await startPart(rig, { name, command, core });
   const trips: Trips[] = [];
   for (const rate of rates) {
     let trip = await pace(rig, pacer, rate, seconds);
@@ -128,8 +102,8 @@ async function measure(
     if (trip.received === 0) throw new Error(`${name}: none of ${trip.sent} frames came back`);
     trips.push(trip);
   }
-  await Topology.stop(forwarder);
-  if (far) await Topology.stop(far);
+  await forwarder.stop();
+  await far?.stop();
   return trips;
 }
 

@@ -1,12 +1,12 @@
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
+import { createBackend, createPool } from '../test/support/changes.js';
 import { metricsBed } from '../test/support/metrics-bed.js';
 import type { HealthView } from './grpc/context.js';
 import type { Health, TargetStatus } from './health/types.js';
 import type { Metrics } from './metrics.js';
 import { Families } from './metrics-family.js';
 import { Timings } from './metrics-timings.js';
-import type { Change } from './state/changes.js';
 
 /** Lines of the exposition that begin so, without it. */
 async function lines(metrics: Pick<Metrics, 'text'>, start: string): Promise<string[]> {
@@ -29,14 +29,9 @@ const statusOf = (state: Health, flapping = false): TargetStatus => ({
   heldUntilMs: undefined,
   everHealthy: true,
 });
-const backend = (id: string, weight = 1): Change => ({
-  kind: 'create-backend',
-  pool: 'pools/web',
-  id,
-  address: `10.0.0.${id.charCodeAt(0)}`,
-  weight,
-});
-const pool: Change = { kind: 'create-pool', id: 'web', displayName: '' };
+const backend = (id: string, weight = 1) =>
+  createBackend({ id, address: `10.0.0.${id.charCodeAt(0)}`, weight });
+const pool = createPool();
 
 it('health, drains and the mode of a pool have series', async () => {
   const states: Record<string, TargetStatus> = {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { formatIp } from '../lb/index.js';
+import { createBackend, createPool, createVip } from '../test/support/changes.js';
 import { type MemoryDatapath, macOf } from '../test/support/memory-datapath.js';
 import { metricsBed } from '../test/support/metrics-bed.js';
 import {
@@ -46,23 +47,9 @@ async function series(): Promise<Map<string, number>> {
 beforeEach(async () => {
   ({ datapath, reconciler, metrics } = metricsBed());
   server = await MetricsServer.start({ kind: 'tcp', host: '127.0.0.1', port: 0 }, metrics);
-  await reconciler.change({ kind: 'create-pool', id: 'web', displayName: '' });
-  await reconciler.change({
-    kind: 'create-backend',
-    pool: 'pools/web',
-    id: 'a',
-    address: '10.0.0.1',
-    weight: 4,
-  });
-  await reconciler.change({
-    kind: 'create-vip',
-    id: 'web',
-    displayName: '',
-    address: VIP,
-    port: 80,
-    protocol: 'tcp',
-    pool: 'pools/web',
-  });
+  await reconciler.change(createPool());
+  await reconciler.change(createBackend({ weight: 4 }));
+  await reconciler.change(createVip({ address: VIP }));
 });
 afterEach(() => server.stop());
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { addVethBetween, deleteNamespaces, ip, setOffloads } from './namespaces.js';
 
 /** Where a host is: its addresses on the shared segment, and what it answers for besides. */
 export interface HostSpec {
@@ -32,10 +33,6 @@ const INTERFACE = 'eth0';
 /** Passes every packet while nothing is in its slots. */
 const PASSING_OBJECT = fileURLToPath(new URL('../programs/build/root.bpf.o', import.meta.url));
 const isIpv6 = (text: string) => text.includes(':');
-
-function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-}
 
 /**
  * Hosts in network namespaces on one Ethernet segment (a bridge in a namespace of its own), so that
@@ -80,33 +77,12 @@ export class Topology {
     this.#addNamespace(namespace);
     this.hosts.set(spec.name, host);
     const port = `port${spec.number}`;
-    ip(
-      '-n',
-      namespace,
-      'link',
-      'add',
-      INTERFACE,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      port,
-      'netns',
-      this.#segment,
-    );
+    addVethBetween({ namespace, device: INTERFACE }, { namespace: this.#segment, device: port });
     ip('-n', this.#segment, 'link', 'set', port, 'master', 'br0', 'mtu', String(spec.mtu), 'up');
     ip('-n', namespace, 'link', 'set', INTERFACE, 'mtu', String(spec.mtu), 'up');
-    // veth hands over segments of up to 64 KiB without checksums; a real network does not.
-    for (const [where, device, tx] of [
-      [namespace, INTERFACE, spec.leavesChecksums ? 'on' : 'off'],
-      // The segment passes on what it gets, a checksum that is not filled in too.
-      [this.#segment, port, 'on'],
-    ] as const) {
-      const offloads = `tx ${tx} tso off gso off gro off`.split(' ');
-      execFileSync('ip', ['netns', 'exec', where, 'ethtool', '-K', device, ...offloads], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
-    }
+    setOffloads({ namespace, device: INTERFACE }, spec.leavesChecksums ? 'on' : 'off');
+    // The segment passes on what it gets, a checksum that is not filled in too.
+    setOffloads({ namespace: this.#segment, device: port }, 'on');
     if (spec.sendsByXdp)
       ip('-n', this.#segment, 'link', 'set', port, 'xdpdrv', 'obj', PASSING_OBJECT, 'sec', 'xdp');
     ip('-n', namespace, 'address', 'add', `${host.address4}/24`, 'dev', INTERFACE);
@@ -168,12 +144,6 @@ export class Topology {
     if (this.#closed) return;
     this.#closed = true;
     for (const child of this.#children) child.kill('SIGKILL');
-    for (const name of [...[...this.hosts.values()].map((host) => host.namespace), this.#segment]) {
-      try {
-        ip('netns', 'delete', name);
-      } catch {
-        // Not made yet, or gone already: there is nothing left to free.
-      }
-    }
+    deleteNamespaces([...[...this.hosts.values()].map((host) => host.namespace), this.#segment]);
   }
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { until } from '../demo/lines.js';
 import { BPF_PRELUDE } from '../test/support/bpf-helpers.js';
 import { missingRoot } from '../test/support/capabilities.js';
@@ -12,19 +12,22 @@ import {
   flowFrame,
   forwarded,
   packetSockets,
-  sorted,
   traces,
   VIP,
 } from '../test/support/datapath-bed.js';
-import { enterNamespace, sh, withoutTools } from '../test/support/namespace.js';
+import {
+  expectForwarded,
+  expectNothingLeft,
+  itForwards,
+  useDatapaths,
+} from '../test/support/datapath-cases.js';
+import { sh, withoutTools } from '../test/support/namespace.js';
 import { editSection } from '../test/support/objects.js';
 import { concat, fromHex, hex, tcpFrame, udpFrame } from '../test/support/packets.js';
 import { objectBytes } from './balancer/object.js';
 import { loadObject } from './bpf/object/load.js';
-import { pseudoHeaderSum } from './net/checksum.js';
 
 const FLOWS = Array.from({ length: 4000 }, (_, i) => 10_000 + i);
-const expectedOf = (flows: readonly number[]) => flows.map((flow) => forwarded(flowFrame(flow), flow));
 
 /** The balancer with one of its constants set. */
 function balancerWith(constant: string, value: bigint): Uint8Array {
@@ -39,35 +42,13 @@ function balancerWith(constant: string, value: bigint): Uint8Array {
 }
 
 describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : ''}`, () => {
-  let bed: DatapathBed | undefined;
-  const start = async (...options: Parameters<typeof DatapathBed.start>): Promise<DatapathBed> => {
-    bed = await DatapathBed.start(...options);
-    return bed;
-  };
-  /** Of all workers together. */
-  const total = (name: string): number =>
-    bed!.datapath
-      .workers()
-      .reduce(
-        (sum, { counters }) => sum + Number(Object.entries(counters).find(([key]) => key === name)?.[1]),
-        0,
-      );
-
-  beforeAll(() => {
-    enterNamespace();
-    DatapathBed.prepare();
-  });
-
-  afterEach(async () => {
-    await bed?.stop();
-    bed = undefined;
-  });
+  const { start, total, forwards } = useDatapaths();
 
   it('sends each frame of a VIP on to its backend, encapsulated, and no other', async () => {
-    const { exchange, datapath, wire } = await start();
+    const { datapath, wire } = await start();
     const other = tcpFrame({ src: CLIENT, dst: '198.51.100.99', sport: 1, dport: 80 });
     wire.send(other);
-    expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
+    await forwards(FLOWS);
     wire.send(other);
     expect(wire.received()).toEqual([]);
     // Counters are written at the end of a batch.
@@ -81,25 +62,14 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
     expect([packets, vipBytes]).toEqual([BigInt(FLOWS.length), BigInt(FLOWS.length * (bytes - 14))]);
   });
 
+  itForwards(start, FLOWS);
+
   it('keeps a flow in order', async () => {
     const { exchange } = await start();
     const numbers = Array.from({ length: 1000 }, (_, i) => i);
     const frameOf = (n: number) => flowFrame(4242, Uint8Array.of(n >> 8, n & 0xff));
     const came = await exchange(numbers, frameOf);
     expect(came.map(hex)).toEqual(numbers.map((n) => hex(forwarded(frameOf(n), 4242))));
-  });
-
-  it('fills in checksums that the sender left to its NIC', async () => {
-    const { wire } = await start();
-    const frame = flowFrame(4243);
-    const partial = Uint8Array.from(frame);
-    // The sum of the pseudo-header, not inverted, as checksum offload wants it.
-    const sum = pseudoHeaderSum(frame.subarray(26, 30), frame.subarray(30, 34), 6, frame.length - 34);
-    partial.set([sum >> 8, sum & 0xff], 50);
-    wire.sendPartial(partial, 34, 50);
-    const came = await until('the frame', () => wire.received()[0]);
-    expect(hex(came)).toBe(hex(forwarded(frame, 4243)));
-    await until('the counter', () => total('checksum_filled') === 1);
   });
 
   it('puts VLAN tags back before the program looks', async () => {
@@ -122,17 +92,6 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
     expect(wire.received()).toEqual([]);
   });
 
-  it('answers frames that are too long for the link once they are encapsulated', async () => {
-    const { wire, datapath } = await start();
-    const payload = (bytes: number) => new Uint8Array(bytes - 54);
-    const longest = flowFrame(4246, payload(1600 + 14 - 40));
-    wire.send(longest);
-    wire.send(flowFrame(4246, payload(1600 + 14 - 39)));
-    const came = await until('the frame', () => wire.received()[0]);
-    expect(hex(came)).toBe(hex(forwarded(longest, 4246)));
-    await until('the answer', () => datapath.tables.reasonStats(0).too_big_sent.packets === 1n);
-  });
-
   it('says what it would do with a frame, by the tables of all workers, and changes nothing', async () => {
     const { datapath, exchange } = await start();
     const known = FLOWS.slice(0, 40);
@@ -149,7 +108,7 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
   });
 
   it('replaces a worker that is killed in mid-load, and forwards with the others meanwhile', async () => {
-    const { datapath, wire, untilWorker, exchange, log } = await start();
+    const { datapath, wire, untilWorker, log } = await start();
     const sockets = packetSockets();
     let [sent, came, isKilled] = [0, 0, false];
     const burst = async () => {
@@ -175,8 +134,7 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
     // What it had in hand, a batch at most.
     expect(total('lost_at_restart')).toBeLessThanOrEqual(64);
     expect(packetSockets()).toEqual(sockets);
-    const after = await exchange(FLOWS);
-    expect(sorted(after)).toEqual(sorted(expectedOf(FLOWS)));
+    await forwards(FLOWS);
     expect(datapath.workers().map(({ restarts }) => restarts)).toEqual([1, 0]);
     expect(datapath.workers()[0]!.lastFault).toBe('killed on request');
     expect(log.map(({ level, worker }) => [level, worker])).toEqual([
@@ -186,7 +144,7 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
   });
 
   it('rests while the link is down, says so once, and forwards when it is up again', async () => {
-    const { exchange, log, wire } = await start();
+    const { datapath, log, wire } = await start();
     sh(`ip link set ${DEVICE} down`);
     await until('the log', () => log.length === 2);
     const before = process.cpuUsage();
@@ -200,27 +158,13 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
     sh(`ip link set ${DEVICE} up`);
     wire.received();
     const flows = FLOWS.slice(0, 1000);
-    expect(sorted(await exchange(flows))).toEqual(sorted(expectedOf(flows)));
+    await forwards(flows);
     // Both workers are in the group again.
-    for (const { counters } of bed!.datapath.workers()) expect(counters.transmitted! > 100n).toBe(true);
+    for (const { counters } of datapath.workers()) expect(counters.transmitted! > 100n).toBe(true);
     expect(log).toHaveLength(2);
   });
 
   describe('swaps the program', () => {
-    it('between batches, without losing a frame', async () => {
-      const { exchange, datapath } = await start();
-      const swaps = (async () => {
-        for (let i = 0; i < 4; i++) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          await datapath.swapProgram(objectBytes('balancer'));
-        }
-      })();
-      expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
-      await swaps;
-      expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
-      expect(datapath.workers().map(({ restarts }) => restarts)).toEqual([0, 0]);
-    });
-
     it('for one with other constants, over the same maps', async () => {
       const { exchange, datapath } = await start();
       const tracked = () => [...datapath.tables.trackedFlows().values()].reduce((sum, n) => sum + n, 0);
@@ -230,7 +174,7 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
       // Without a note of new connections the ring alone decides; frames go on all the same.
       await datapath.swapProgram(balancerWith('new_connections_per_second', 0n));
       const before = tracked();
-      expect(sorted(await exchange(first))).toEqual(sorted(expectedOf(first)));
+      await forwards(first);
       expect(tracked()).toBe(before);
       await datapath.swapProgram(objectBytes('balancer'));
       await exchange(second);
@@ -238,7 +182,7 @@ describe.skipIf(missingRoot)(`the datapath${missingRoot ? ` (${missingRoot})` : 
     });
 
     it('for none that is not a balancer, or not safe; what runs goes on', async () => {
-      const { exchange, datapath } = await start();
+      const { datapath } = await start();
       const unsafe = compileC(`${BPF_PRELUDE}
 SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx->data; }`);
       await expect(datapath.swapProgram(unsafe)).rejects.toMatchObject({
@@ -248,7 +192,7 @@ SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx-
       await expect(datapath.swapProgram(objectBytes('decap'))).rejects.toThrow();
       await expect(datapath.swapProgram(new Uint8Array(100))).rejects.toThrow();
       const flows = FLOWS.slice(0, 200);
-      expect(sorted(await exchange(flows))).toEqual(sorted(expectedOf(flows)));
+      await forwards(flows);
     });
   });
 
@@ -265,8 +209,7 @@ SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx-
     await datapath.stop();
     await datapath.stop();
     wire.close();
-    await until('the threads to be gone', () => traces().threads <= before.threads);
-    expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+    await expectNothingLeft(before);
   });
 
   describe('that cannot start', () => {
@@ -284,8 +227,7 @@ SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx-
     const expectFailure = async (code: string, options?: Parameters<typeof DatapathBed.start>[0]) => {
       const before = traces();
       expect(await failureOf(options)).toMatchObject({ code });
-      await until('the threads to be gone', () => traces().threads <= before.threads);
-      expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+      await expectNothingLeft(before);
     };
 
     it.each([
@@ -345,7 +287,7 @@ SEC("xdp") int balancer_ingress(struct xdp_md *ctx) { return *(__u8 *)(long)ctx-
       await expectFailure('CLAIM_TAKEN');
       expect(elements()).toBe('198.51.100.10 . tcp . 80');
       const flows = FLOWS.slice(0, 200);
-      expect(sorted(await first.exchange(flows))).toEqual(sorted(expectedOf(flows)));
+      await expectForwarded(first, flows);
     });
   });
 

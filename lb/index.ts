@@ -61,6 +61,7 @@ export {
   type StableRoutingStats,
   type TcpServerIdStats,
 } from './balancer/stats.js';
+export type { TableRows } from './balancer/table-rows.js';
 export {
   type BalancerLimits,
   BalancerTables,

@@ -1,43 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-
-interface Import {
-  readonly file: string;
-  /** Path in the project, without its ending, or the name of a package. */
-  readonly target: string;
-  readonly isPackage: boolean;
-}
-
-function sourceFiles(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !/\.(test|gen)\.ts$/.test(entry.name))
-    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
-    .filter((path) => !path.includes('/wasm/') && !path.includes('/generated/'));
-}
-
-function importsOf(file: string): Import[] {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  return [
-    ...text.matchAll(
-      /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
-    ),
-  ].map((match) => {
-    const specifier = match[1] ?? match[2] ?? match[3] ?? '';
-    const isPackage = !specifier.startsWith('.');
-    return {
-      file,
-      isPackage,
-      target: isPackage ? specifier : normalize(join(dirname(file), specifier)).replace(/\.js$/, ''),
-    };
-  });
-}
+import { filesOf, importsOf } from './support/import-graph.js';
 
 const FOLDERS = ['lb', 'control-plane', 'demo', 'bench'];
-const IMPORTS = FOLDERS.flatMap((folder) => sourceFiles(folder).flatMap(importsOf));
+const IMPORTS = FOLDERS.flatMap(filesOf)
+  .filter((file) => !file.endsWith('.test.ts'))
+  .flatMap(importsOf);
 const from = (prefix: string) => IMPORTS.filter(({ file }) => file.startsWith(prefix));
 const outside = (prefix: string, allowed: readonly string[]) =>
   from(prefix)

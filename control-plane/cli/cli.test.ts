@@ -6,10 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as lb from '../../lb/index.js';
 import { type CliResult, runCli } from '../../test/support/cli.js';
-import { MemoryDatapath } from '../../test/support/memory-datapath.js';
-import { silentLog } from '../../test/support/silent-log.js';
-import { ControlPlane } from '../control.js';
-import { formatListen } from '../grpc/listen.js';
+import { CliBed, vipFlags } from '../../test/support/cli-bed.js';
 import { backendName, parseKind, poolName, shortName, splitName, vipName, wholeNumber } from './arguments.js';
 import { MAX_CONNECTIONS, MAX_WORKERS } from './up.js';
 
@@ -168,39 +165,15 @@ describe('the command line', () => {
   });
 
   describe('against a server', () => {
-    let control: ControlPlane;
-    const datapath = new MemoryDatapath();
-    const at = (...args: string[]) => waggle('--server', formatListen(control.address), ...args);
-    const must = async (...args: string[]) => {
-      const result = await at(...args);
-      expect(result).toMatchObject({ status: 0, stderr: '' });
-      return result.stdout;
-    };
+    let bed: CliBed;
+    const must = (...args: string[]) => bed.must(...args);
     beforeAll(async () => {
-      control = await ControlPlane.start({
-        datapath,
-        listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-        version: '1.2.3',
-        log: silentLog(),
-      });
-      await must('create', 'pool', 'web', '--display-name', 'The web');
-      await must('create', 'backend', 'web/a', '--address', '10.0.0.1', '--weight', '3');
+      bed = await CliBed.start();
+      await bed.serve('--weight', '3');
+      await must('set', 'pool', 'web', '--display-name', 'The web');
       await must('create', 'backend', 'web/b', '--address', '10.0.0.2');
-      await must(
-        'create',
-        'vip',
-        'web',
-        '--address',
-        '192.0.2.1',
-        '--port',
-        '80',
-        '--protocol',
-        'tcp',
-        '--pool',
-        'web',
-      );
     });
-    afterAll(() => control.stop());
+    afterAll(() => bed.stop());
 
     it('tables', async () => {
       expect(await must('get', 'vips')).toBe(
@@ -264,11 +237,11 @@ describe('the command line', () => {
       expect(await must('bpf', 'prog', 'swap', build('balancer'), '--dry-run')).toMatch(
         /is safe.*runs on unchanged/,
       );
-      expect(await at('bpf', 'prog', 'swap', build('decap'))).toMatchObject({
+      expect(await bed.run('bpf', 'prog', 'swap', build('decap'))).toMatchObject({
         status: 1,
         stderr: expect.stringMatching(/^Error: .*no program balancer_ingress/),
       });
-      expect(await at('bpf', 'prog', 'swap', '/nowhere.o')).toMatchObject({
+      expect(await bed.run('bpf', 'prog', 'swap', '/nowhere.o')).toMatchObject({
         status: 2,
         stderr: expect.stringMatching(/^Error: .*nowhere.*ENOENT/),
       });
@@ -289,16 +262,16 @@ describe('the command line', () => {
       await must('bpf', 'map', 'set', 'vip_map', other, '{"flags":0,"vip_num":9}', '--if', 'absent');
       expect(await must('bpf', 'map', 'get', 'vip_map', other)).toContain('"vip_num":9');
       expect(
-        await at('bpf', 'map', 'set', 'vip_map', other, '{"vip_num":9}', '--if', 'absent'),
+        await bed.run('bpf', 'map', 'set', 'vip_map', other, '{"vip_num":9}', '--if', 'absent'),
       ).toMatchObject({
         status: 1,
         stderr: expect.stringMatching(/^Error: .*EEXIST/),
       });
       expect(await must('bpf', 'map', 'delete', 'vip_map', other)).toBe('vip_map: entry deleted\n');
-      expect(await at('bpf', 'map', 'get', 'vip_map', other)).toMatchObject({ status: 1 });
+      expect(await bed.run('bpf', 'map', 'get', 'vip_map', other)).toMatchObject({ status: 1 });
       expect(await must('bpf', 'map', 'get', 'ctl_array', '0x00000000')).toContain('"ifindex":0');
       for (const wrong of ['0x1', '{"port"']) {
-        expect(await at('bpf', 'map', 'get', 'vip_map', wrong)).toMatchObject({
+        expect(await bed.run('bpf', 'map', 'get', 'vip_map', wrong)).toMatchObject({
           status: 2,
           stderr: expect.stringMatching(/^Error: key: /),
         });
@@ -323,8 +296,8 @@ describe('the command line', () => {
     });
 
     it('a backend that takes no connections yet is told of', async () => {
-      datapath.silent.set('10.0.0.8', '');
-      datapath.silent.set('10.0.0.9', 'nobody answers');
+      bed.datapath.silent.set('10.0.0.8', '');
+      bed.datapath.silent.set('10.0.0.9', 'nobody answers');
       expect(await must('create', 'backend', 'web/p', '--address', '10.0.0.8')).toBe(
         'backend web/p created; it takes connections once its next hop answers\n',
       );
@@ -350,38 +323,10 @@ describe('the command line', () => {
           ['create', 'backend', 'web/x', '--address', '10.0.0'],
           /backend\.address: "10\.0\.0"/,
         ],
-        [
-          'a VIP that is taken',
-          [
-            'create',
-            'vip',
-            'y',
-            '--address',
-            '192.0.2.1',
-            '--port',
-            '80',
-            '--protocol',
-            'tcp',
-            '--pool',
-            'web',
-          ],
-          /served by vips\/web/,
-        ],
+        ['a VIP that is taken', ['create', 'vip', 'y', ...vipFlags('192.0.2.1')], /served by vips\/web/],
         [
           'an IPv6 VIP for IPv4 backends',
-          [
-            'create',
-            'vip',
-            'y',
-            '--address',
-            '2001:db8::1',
-            '--port',
-            '80',
-            '--protocol',
-            'tcp',
-            '--pool',
-            'web',
-          ],
+          ['create', 'vip', 'y', ...vipFlags('2001:db8::1')],
           /IPv6 is not carried over IPv4/,
         ],
         ['a pool in use', ['delete', 'pool', 'web'], /force/],
@@ -390,7 +335,7 @@ describe('the command line', () => {
       for (const [rule, args, says] of rows) {
         it(rule, async () => {
           const before = await must('get', 'backends', '-o', 'json');
-          const result = await at(...args);
+          const result = await bed.run(...args);
           oneLine(result, says);
           expect(result.status).toBe(1);
           expect(await must('get', 'backends', '-o', 'json')).toBe(before);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
-import { CliBed } from '../../test/support/cli.js';
+import { CliBed } from '../../test/support/cli-bed.js';
 
 const FILE = `
 healthChecks:

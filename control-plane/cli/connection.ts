@@ -6,15 +6,9 @@ import { CliError, EXIT, usageError } from './faults.js';
 export const DEFAULT_SERVER = '127.0.0.1:9443';
 
 /** Flags that say which server, and who asks; undefined where a flag was not given. */
-export interface ConnectionFlags {
+export interface ConnectionFlags extends Omit<Context, 'server'> {
   readonly server?: string | undefined;
   readonly context?: string | undefined;
-  readonly tls?: boolean | undefined;
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-  readonly tokenFile?: string | undefined;
-  readonly serverName?: string | undefined;
 }
 
 /** PEM files of TLS, read. */

@@ -3,7 +3,7 @@ import type { _waggle_v1_Pool_PanicPolicy, Pool } from '../grpc/generated/waggle
 import type { SlowStart } from '../grpc/generated/waggle/v1/SlowStart.js';
 import { checkName, parsePercent } from './arguments.js';
 import { durationOf, parseSpan } from './duration.js';
-import { asList, asText, type Field, field, wordField } from './fields.js';
+import { asList, DISPLAY_NAME, type Field, field, wordField } from './fields.js';
 import { RINGS } from './fields-vip.js';
 
 const PANIC_POLICIES: Readonly<Record<string, _waggle_v1_Pool_PanicPolicy & string>> = {
@@ -33,13 +33,7 @@ function parseSlowStart(text: string): SlowStart | typeof NONE {
 
 /** Fields of a pool. */
 export const POOL_FIELDS: readonly Field<Partial<Pool>>[] = [
-  field({
-    flags: '--display-name <text>',
-    says: 'text for people',
-    path: 'display_name',
-    parse: asText,
-    put: (displayName) => ({ displayName }),
-  }),
+  DISPLAY_NAME,
   field<readonly string[], Partial<Pool>>({
     flags: '--health-checks <check-list>',
     says: "checks that its backends must pass, '' for none",

@@ -5,7 +5,7 @@ import type { Vip } from '../grpc/generated/waggle/v1/Vip.js';
 import { VipFlag } from '../grpc/generated/waggle/v1/VipFlag.js';
 import { parsePort, poolName } from './arguments.js';
 import { flagText } from './columns.js';
-import { asList, asText, type Field, field, wordField } from './fields.js';
+import { asList, asText, DISPLAY_NAME, type Field, field, wordField } from './fields.js';
 
 type VipFlagName = keyof typeof VipFlag;
 
@@ -68,13 +68,7 @@ export const VIP_FIELDS: readonly Field<Partial<Vip>>[] = [
     parse: poolName,
     put: (pool) => ({ pool }),
   }),
-  field({
-    flags: '--display-name <text>',
-    says: 'text for people',
-    path: 'display_name',
-    parse: asText,
-    put: (displayName) => ({ displayName }),
-  }),
+  DISPLAY_NAME,
   field<readonly VipFlagName[], Partial<Vip>>({
     flags: '--flags <list>',
     says: "what packets are balanced by, '' for nothing special",

@@ -88,6 +88,15 @@ export function onOff(text: string): boolean {
   throw new InvalidArgumentError('It is one of: on, off.');
 }
 
+/** Text for people, which resources of several kinds have. */
+export const DISPLAY_NAME: Field<{ displayName: string }> = field({
+  flags: '--display-name <text>',
+  says: 'text for people',
+  path: 'display_name',
+  parse: asText,
+  put: (displayName) => ({ displayName }),
+});
+
 /** Flags of a command that makes a resource. */
 export function createOptions<R>(command: Command, fields: readonly Field<R>[]): Command {
   for (const one of fields)

@@ -1,33 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliBed } from '../../test/support/cli.js';
+import { CliBed, vipFlags } from '../../test/support/cli-bed.js';
 
 let bed: CliBed;
 beforeAll(async () => {
   bed = await CliBed.start();
-  await bed.must('create', 'pool', 'web');
-  await bed.must('create', 'backend', 'web/a', '--address', '10.0.0.1', '--weight', '3');
+  await bed.serve('--weight', '3');
   await bed.must('create', 'backend', 'web/b', '--address', '10.0.0.2');
-  await bed.must('create', 'vip', 'web', ...vip('192.0.2.1', '80', 'tcp'));
 });
 afterAll(() => bed.stop());
-
-const vip = (address: string, port: string, protocol: string) => [
-  '--address',
-  address,
-  '--port',
-  port,
-  '--protocol',
-  protocol,
-  '--pool',
-  'web',
-];
 
 describe('every field of a resource has a flag, which create and set put where the API has it', () => {
   const rows: readonly [kind: string, create: string[], set: string[], is: object, becomes: object][] = [
     [
       'vip',
       [
-        ...vip('192.0.2.2', '53', 'udp'),
+        ...vipFlags('192.0.2.2', '53', 'udp'),
         '--flags',
         'lru-bypass,quic-vip',
         '--ring',

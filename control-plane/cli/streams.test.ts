@@ -1,25 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CliBed } from '../../test/support/cli.js';
+import { CliBed } from '../../test/support/cli-bed.js';
 
 let bed: CliBed;
 beforeAll(async () => {
   bed = await CliBed.start();
-  await bed.must('create', 'pool', 'web');
-  await bed.must('create', 'backend', 'web/a', '--address', '10.0.0.1');
-  await bed.must(
-    'create',
-    'vip',
-    'web',
-    '--address',
-    '192.0.2.1',
-    '--port',
-    '80',
-    '--protocol',
-    'tcp',
-    '--pool',
-    'web',
-  );
+  await bed.serve();
 });
 afterAll(() => bed.stop());
 

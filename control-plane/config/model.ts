@@ -1,7 +1,7 @@
-import type { CompanionConfig, Flow, IpAddress, Mac, Prefix, VipKey } from '../../lb/index.js';
+import type { CompanionConfig, Flow, IpAddress, Mac, Prefix } from '../../lb/index.js';
 import type { PoolPolicy, SlowStart } from '../health/pool-health.js';
 import type { HealthCheck } from '../health/types.js';
-import type { RingAlgorithm } from '../state/model.js';
+import type { RingAlgorithm, Version, Vip } from '../state/model.js';
 import type { NeededOption, OPTION_DEFAULTS, ProgramOptions } from '../state/options.js';
 import type { ApplianceConfig } from './appliance.js';
 
@@ -50,17 +50,8 @@ export interface CheckConfig {
   readonly check: HealthCheck;
 }
 
-export interface VipConfig {
-  readonly name: string;
-  readonly displayName: string;
-  readonly key: VipKey;
-  /** Name of a pool of the file, or of the one that was made of its own backends. */
-  readonly pool: string;
-  /** Bits of VIP_FLAGS. */
-  readonly flags: number;
-  /** undefined: that of the pool. */
-  readonly ringAlgorithm: RingAlgorithm | undefined;
-  readonly downBackends: readonly IpAddress[];
+/** A VIP as a file has it; its pool is one of the file, or was made of its own backends. */
+export interface VipConfig extends Omit<Vip, keyof Version> {
   readonly watchMisses: boolean;
 }
 

@@ -1,6 +1,13 @@
 import { formatIp, type IpAddress } from '../../lb/index.js';
 import { type DesiredState, vipName } from '../state/model.js';
-import { effectiveOptions, type Need, type NeededOption, optionConflicts } from '../state/options.js';
+import {
+  effectiveOptions,
+  givenOf,
+  type Need,
+  type NeededOption,
+  optionConflicts,
+  PLAIN_OPTIONS,
+} from '../state/options.js';
 import type { FileEntries, Placed } from './entries.js';
 import type { ConfigPath } from './faults.js';
 import type { DecapDestinationConfig, GivenOptions, NodeConfig } from './model.js';
@@ -44,20 +51,10 @@ export function givenOptions(source: ConfigSource, { node }: FileEntries): Given
     udpTimeoutNs: limit('udpTimeout'),
     gue: outer === undefined ? undefined : outer === 'gue',
     guePort: either(source, [gue?.port, ['node', 'gue', 'port']], [options.guePort, optionPath('guePort')]),
-    sendTooBig: options.sendTooBig,
-    vlanTags: options.vlanTags,
-    quicRouting: options.quicRouting,
-    tcpServerIds: options.tcpServerIds,
-    udpStableRouting: options.udpStableRouting,
-    udpFlowMigration: options.udpFlowMigration,
-    sourceRouting: options.sourceRouting,
-    prefixVips: options.prefixVips,
-    globalLru: options.globalLru,
+    ...givenOf(options, PLAIN_OPTIONS),
     ipipDecap: tunnels('ipip', 'ipipDecap'),
     gueDecap: tunnels('gue', 'gueDecap'),
-    localDelivery: options.localDelivery,
     eventsEnabled: options.events,
-    dropSampleRate: options.dropSampleRate,
   });
 }
 

@@ -1,6 +1,7 @@
 import { formatIp, formatMac } from '../../lb/index.js';
 import { type CallRates, DEFAULT_LIMITS } from '../security/rate-limit.js';
 import type { DesiredState } from '../state/model.js';
+import { givenOf, PLAIN_OPTIONS } from '../state/options.js';
 import type { ApplianceConfig } from './appliance.js';
 import type { NodeConfig } from './model.js';
 import { type Entry, entryOf, nanosecondsText, unless } from './write-values.js';
@@ -28,18 +29,8 @@ export function nodeEntry(
       ),
     }),
     options: entryOf({
-      sendTooBig: options.sendTooBig,
-      vlanTags: options.vlanTags,
-      quicRouting: options.quicRouting,
-      tcpServerIds: options.tcpServerIds,
-      udpStableRouting: options.udpStableRouting,
-      udpFlowMigration: options.udpFlowMigration,
-      sourceRouting: options.sourceRouting,
-      prefixVips: options.prefixVips,
-      globalLru: options.globalLru,
-      localDelivery: options.localDelivery,
+      ...givenOf(options, PLAIN_OPTIONS),
       events: options.eventsEnabled,
-      dropSampleRate: options.dropSampleRate,
     }),
     limits: entryOf({
       maxFrameBytes: options.maxFrameBytes,

@@ -2,6 +2,7 @@ import type { BalancerOptions, OptionName } from '../../lb/index.js';
 import { fieldError } from '../state/faults.js';
 import { type NodeFields, nodeFieldsOf } from '../state/fields.js';
 import { NODE_NAME, type NodeState } from '../state/model.js';
+import { givenOf, PLAIN_OPTIONS } from '../state/options.js';
 import { durationOf, type Mask, msOf, populated } from './convert-values.js';
 import type { NodeConfig, NodeConfig__Output } from './generated/waggle/v1/NodeConfig.js';
 import type { Options, Options__Output } from './generated/waggle/v1/Options.js';
@@ -9,20 +10,10 @@ import { maskedFields } from './mask.js';
 
 /** Options that the API has under the same name, as they are. */
 const SAME_OPTIONS = [
+  ...PLAIN_OPTIONS,
   'guePort',
-  'sendTooBig',
-  'vlanTags',
-  'quicRouting',
-  'tcpServerIds',
-  'udpStableRouting',
-  'udpFlowMigration',
-  'sourceRouting',
-  'prefixVips',
-  'globalLru',
   'ipipDecap',
   'gueDecap',
-  'localDelivery',
-  'dropSampleRate',
   'maxFrameBytes',
   'newConnectionsPerSecond',
 ] as const satisfies readonly (OptionName & keyof Options)[];
@@ -37,9 +28,8 @@ function optionsFrom(path: string, options: Options__Output | null): BalancerOpt
     throw fieldError(`${path}.encapsulation`, `${encapsulation} is not an encapsulation`);
   }
   const timeoutMs = msOf(`${path}.udp_timeout`, options.udpTimeout);
-  const same = SAME_OPTIONS.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]));
   return {
-    ...Object.fromEntries(same),
+    ...givenOf(options, SAME_OPTIONS),
     ...(encapsulation !== 'ENCAPSULATION_UNSPECIFIED' && { gue: encapsulation === 'ENCAPSULATION_GUE' }),
     ...(events !== undefined && { eventsEnabled: events }),
     ...(timeoutMs !== undefined && { udpTimeoutNs: Math.round(timeoutMs * NS_PER_MS) }),
@@ -47,10 +37,9 @@ function optionsFrom(path: string, options: Options__Output | null): BalancerOpt
 }
 
 function optionsToProto(options: BalancerOptions): Options {
-  const same = SAME_OPTIONS.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]));
   const { gue, eventsEnabled, udpTimeoutNs } = options;
   return {
-    ...Object.fromEntries(same),
+    ...givenOf(options, SAME_OPTIONS),
     ...(gue !== undefined && { encapsulation: gue ? 'ENCAPSULATION_GUE' : 'ENCAPSULATION_IPIP' }),
     ...(eventsEnabled !== undefined && { events: eventsEnabled }),
     ...(udpTimeoutNs !== undefined && { udpTimeout: durationOf(udpTimeoutNs / NS_PER_MS) }),
@@ -134,8 +123,7 @@ function changedOptions(
   names: readonly OptionName[],
 ): BalancerOptions {
   const kept = Object.entries(present).filter(([name]) => !names.some((each) => each === name));
-  const set = names.flatMap((name) => (asked[name] === undefined ? [] : [[name, asked[name]]]));
-  return Object.fromEntries([...kept, ...set]);
+  return { ...Object.fromEntries(kept), ...givenOf(asked, names) };
 }
 
 export function nodeConfigToProto(node: NodeState): NodeConfig {

@@ -2,10 +2,10 @@ import { statSync } from 'node:fs';
 import { credentials, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiBed, ask, eachWithApi } from '../../test/support/api-bed.js';
+import { startControl } from '../../test/support/memory-control.js';
 import { MemoryDatapath } from '../../test/support/memory-datapath.js';
 import { reflect } from '../../test/support/reflected-api.js';
-import { silentLog } from '../../test/support/silent-log.js';
-import { ControlPlane } from '../control.js';
+import type { ControlPlane } from '../control.js';
 import type { Node__Output } from './generated/waggle/v1/Node.js';
 import { formatListen } from './listen.js';
 import { loadApi } from './proto.js';
@@ -54,12 +54,7 @@ describe('a server on a Unix socket', () => {
   let plane: ControlPlane | undefined;
   const path = `/tmp/waggle-api-${process.pid}.sock`;
   beforeAll(async () => {
-    plane = await ControlPlane.start({
-      datapath: new MemoryDatapath(),
-      listen: { kind: 'unix', path },
-      version: '1',
-      log: silentLog(),
-    });
+    plane = await startControl(new MemoryDatapath(), { kind: 'unix', path });
   });
   afterAll(() => plane?.stop());
 
@@ -68,18 +63,13 @@ describe('a server on a Unix socket', () => {
     const client = new (loadApi().v1.NodeService)(`unix:${path}`, credentials.createInsecure());
     expect(
       await ask<Node__Output>((o, done) => client.GetNode({ name: 'nodes/self' }, o, done)),
-    ).toMatchObject({ version: '1' });
+    ).toMatchObject({ version: '1.2.3' });
     client.close();
   });
 
   it('refuses to share its socket', async () => {
-    await expect(
-      ControlPlane.start({
-        datapath: new MemoryDatapath(),
-        listen: { kind: 'unix', path },
-        version: '1',
-        log: silentLog(),
-      }),
-    ).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+    await expect(startControl(new MemoryDatapath(), { kind: 'unix', path })).rejects.toMatchObject({
+      code: 'LISTEN_IN_USE',
+    });
   });
 });

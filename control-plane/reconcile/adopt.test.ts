@@ -1,28 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Mac, parseIp, parseMac, readAdopted } from '../../lb/index.js';
+import { createBackend, createPool, createVip } from '../../test/support/changes.js';
 import { MemoryDatapath } from '../../test/support/memory-datapath.js';
 import type { Change } from '../state/changes.js';
 import { Store } from '../state/store.js';
 import { Reconciler } from './reconciler.js';
 
 const HOP = parseMac('02:00:00:00:00:aa');
-const pool = (id: string): Change => ({ kind: 'create-pool', id, displayName: '' });
-const backend = (id: string, address: string, poolId = 'web'): Change => ({
-  kind: 'create-backend',
-  pool: `pools/${poolId}`,
-  id,
-  address,
-  weight: 1,
-});
-const vip = (id: string, port: number, poolId = 'web'): Change => ({
-  kind: 'create-vip',
-  id,
-  displayName: '',
-  address: '192.0.2.1',
-  port,
-  protocol: 'tcp',
-  pool: `pools/${poolId}`,
-});
+const backend = (id: string, address: string, poolId = 'web') =>
+  createBackend({ id, address, pool: `pools/${poolId}` });
+const vip = (id: string, port: number, poolId = 'web') => createVip({ id, port, pool: `pools/${poolId}` });
 const del = (kind: 'delete-backend' | 'delete-vip', name: string): Change => ({ kind, name, etag: '' });
 
 let datapath: MemoryDatapath;
@@ -83,8 +70,8 @@ const numbers = (reconciler: Reconciler) =>
   );
 
 const SETUP = [
-  pool('web'),
-  pool('api'),
+  createPool('web'),
+  createPool('api'),
   backend('a', '10.0.0.1'),
   backend('b', '10.0.0.2'),
   backend('c', '10.0.0.3', 'api'),
@@ -93,8 +80,8 @@ const SETUP = [
 ];
 /** The same, declared in another order: places of its own would be others. */
 const AGAIN = [
-  pool('api'),
-  pool('web'),
+  createPool('api'),
+  createPool('web'),
   backend('c', '10.0.0.3', 'api'),
   backend('b', '10.0.0.2'),
   backend('a', '10.0.0.1'),
@@ -153,7 +140,7 @@ describe('tables that another process wrote', () => {
     await first.change(del('delete-backend', 'pools/web/backends/a'));
     datapath.tables.trackedFlows = () => new Map([[1, 5]]);
     const second = await process(
-      [pool('web'), backend('b', '10.0.0.2'), backend('x', '10.0.0.7'), vip('one', 80)],
+      [createPool('web'), backend('b', '10.0.0.2'), backend('x', '10.0.0.7'), vip('one', 80)],
       { adopts: true },
     );
     expect(rows(second)).toEqual({ 'pools/web/backends/b': 2, 'pools/web/backends/x': 4 });

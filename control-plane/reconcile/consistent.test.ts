@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { formatIp, ipFromBytes, parseMac } from '../../lb/index.js';
+import { parseMac } from '../../lb/index.js';
+import { createBackend, createPool, createVip } from '../../test/support/changes.js';
 import { MemoryDatapath } from '../../test/support/memory-datapath.js';
-import { ETHERTYPE, ethernet, ipv4, mac, PROTOCOL, TCP_FLAGS, tcp } from '../../test/support/packets.js';
+import { TCP_FLAGS } from '../../test/support/packets.js';
 import type { Change } from '../state/changes.js';
 import { Store } from '../state/store.js';
 import { Reconciler } from './reconciler.js';
@@ -15,21 +16,11 @@ let reconciler: Reconciler;
 
 const addressOf = (n: number) => `10.0.0.${n}`;
 const nameOf = (n: number) => `pools/web/backends/b${n}`;
-const create = (n: number): Change => ({
-  kind: 'create-backend',
-  pool: 'pools/web',
-  id: `b${n}`,
-  address: addressOf(n),
-  weight: 1,
-});
+const create = (n: number) => createBackend({ id: `b${n}`, address: addressOf(n) });
 
 /** Where a packet of a flow goes. */
-function send(sport: number, flags: number): string {
-  const ends = { src: '198.51.100.7', dst: VIP, sport, dport: 80 };
-  const packet = ipv4({ src: ends.src, dst: VIP, protocol: PROTOCOL.tcp }, tcp(ends, flags));
-  const frame = ethernet(mac('02:00:00:00:00:01'), mac('02:00:00:00:00:02'), ETHERTYPE.ipv4, packet);
-  return formatIp(ipFromBytes(datapath.run(frame).frame.subarray(30, 34)));
-}
+const send = (sport: number, flags: number) =>
+  datapath.send({ src: '198.51.100.7', dst: VIP, sport, dport: 80 }, flags);
 const flows = (first: number, flags: number) =>
   Array.from({ length: FLOWS }, (_, i) => send(first + i, flags));
 const differing = (a: readonly string[], b: readonly string[]) =>
@@ -49,17 +40,9 @@ beforeEach(async () => {
     nowMs: () => 0,
   });
   await reconciler.change([
-    { kind: 'create-pool', id: 'web', displayName: '' },
+    createPool(),
     ...Array.from({ length: BACKENDS }, (_, i) => create(i + 1)),
-    {
-      kind: 'create-vip',
-      id: 'web',
-      displayName: '',
-      address: VIP,
-      port: 80,
-      protocol: 'tcp',
-      pool: 'pools/web',
-    },
+    createVip({ address: VIP }),
   ]);
 });
 

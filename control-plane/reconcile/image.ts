@@ -4,7 +4,7 @@ import {
   formatVip,
   type IpAddress,
   type Mac,
-  type Prefix,
+  type TableRows,
   VIP_FLAGS,
   type VipKey,
 } from '../../lb/index.js';
@@ -51,42 +51,43 @@ export interface VipImage {
   readonly flags: number;
 }
 
-/** What the datapath's tables hold, or are to hold; plain data. `real` is a row of `reals` everywhere. */
-export interface TableImage {
-  readonly routerMac: Mac | undefined;
-  readonly ownAddresses: ReadonlyMap<4 | 6, IpAddress>;
+/**
+ * What the datapath's tables hold, or are to hold; plain data. Texts that are keys: the prefix; the VIP and the row;
+ * flowKey; the address.
+ */
+export interface TableImage extends TableRows {
   readonly reals: ReadonlyMap<number, RealImage>;
   /** By number. */
   readonly rings: ReadonlyMap<number, RingImage>;
   /** By resource name. */
   readonly vips: ReadonlyMap<string, VipImage>;
-  /** Rows by server id. */
-  readonly serverIds: ReadonlyMap<number, number>;
-  /** By prefix. */
-  readonly sourceRoutes: ReadonlyMap<string, { readonly prefix: Prefix; readonly real: number }>;
-  /** By VIP and row. */
-  readonly downReals: ReadonlyMap<string, { readonly vip: VipKey; readonly real: number }>;
-  /** By flow. */
-  readonly globalFlows: ReadonlyMap<string, { readonly flow: Flow; readonly real: number }>;
-  /** By address. */
-  readonly decapDestinations: ReadonlyMap<string, { readonly address: IpAddress; readonly egress: boolean }>;
-  /** VIP whose new connections are counted by backend. */
-  readonly watched: VipKey | undefined;
 }
 
-export const EMPTY_IMAGE: TableImage = {
-  routerMac: undefined,
-  ownAddresses: new Map(),
-  reals: new Map(),
-  rings: new Map(),
-  vips: new Map(),
-  serverIds: new Map(),
-  sourceRoutes: new Map(),
-  downReals: new Map(),
-  globalFlows: new Map(),
-  decapDestinations: new Map(),
-  watched: undefined,
+/** An image that steps are taken on. */
+export type MutableImage = {
+  -readonly [P in keyof TableImage]: TableImage[P] extends ReadonlyMap<infer K, infer V>
+    ? Map<K, V>
+    : TableImage[P];
 };
+
+/** An image without anything in it. */
+export function newImage(): MutableImage {
+  return {
+    routerMac: undefined,
+    ownAddresses: new Map(),
+    reals: new Map(),
+    rings: new Map(),
+    vips: new Map(),
+    serverIds: new Map(),
+    sourceRoutes: new Map(),
+    downReals: new Map(),
+    globalFlows: new Map(),
+    decapDestinations: new Map(),
+    watched: undefined,
+  };
+}
+
+export const EMPTY_IMAGE: TableImage = newImage();
 
 /** Where things of the desired state are in the tables. */
 export interface Placement {

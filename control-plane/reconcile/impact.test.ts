@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseIp, parseMac, RING_SIZE } from '../../lb/index.js';
+import { createBackend, createPool, createVip } from '../../test/support/changes.js';
 import type { Change } from '../state/changes.js';
 import { Store } from '../state/store.js';
 import { slotsOf } from './apply.js';
@@ -90,28 +91,10 @@ describe('what a change of a ring moves', () => {
 
 describe('what a change of the configuration does', () => {
   const base: readonly Change[] = [
-    { kind: 'create-pool', id: 'web', displayName: '' },
-    { kind: 'create-pool', id: 'other', displayName: '' },
-    ...['a', 'b', 'c', 'd'].map(
-      (id, i): Change => ({
-        kind: 'create-backend',
-        pool: 'pools/web',
-        id,
-        address: `10.0.0.${i + 1}`,
-        weight: 1,
-      }),
-    ),
-    ...[80, 81].map(
-      (port): Change => ({
-        kind: 'create-vip',
-        id: `v${port}`,
-        displayName: '',
-        address: '192.0.2.1',
-        port,
-        protocol: 'tcp',
-        pool: 'pools/web',
-      }),
-    ),
+    createPool(),
+    createPool('other'),
+    ...['a', 'b', 'c', 'd'].map((id, i) => createBackend({ id, address: `10.0.0.${i + 1}` })),
+    ...[80, 81].map((port) => createVip({ id: `v${port}`, port })),
   ];
   const NAME = 'pools/web/backends/a';
   const facts: ImpactFacts = {
@@ -126,13 +109,7 @@ describe('what a change of the configuration does', () => {
     store.commit(before);
     return tableImpacts(before, store.draftAll(changes), facts);
   };
-  const backend = (id: string, address: string): Change => ({
-    kind: 'create-backend',
-    pool: 'pools/web',
-    id,
-    address,
-    weight: 1,
-  });
+  const backend = (id: string, address: string) => createBackend({ id, address });
 
   it('a backend is deleted: its quarter moves, its flows break, the others stay', () => {
     const [impact, ...rest] = impacts({ kind: 'delete-backend', name: NAME, etag: '' });
@@ -159,15 +136,7 @@ describe('what a change of the configuration does', () => {
       impacts(
         backend('e', '10.0.0.9'),
         { kind: 'delete-backend', name: 'pools/web/backends/e', etag: '' },
-        {
-          kind: 'create-vip',
-          id: 'new',
-          displayName: '',
-          address: '192.0.2.9',
-          port: 1,
-          protocol: 'tcp',
-          pool: 'pools/web',
-        },
+        createVip({ id: 'new', address: '192.0.2.9', port: 1 }),
         { kind: 'update-vip', name: 'vips/v80', etag: '', fields: { displayName: 'x' } },
       ),
     ).toEqual([]);

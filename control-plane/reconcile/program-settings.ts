@@ -1,6 +1,6 @@
 import type { Datapath } from '../../lb/index.js';
 import type { DesiredState } from '../state/model.js';
-import { effectiveOptions, type ProgramOptions } from '../state/options.js';
+import { effectiveOptions, FEATURES, type ProgramOptions } from '../state/options.js';
 
 /** Parts of a state that options follow from. */
 const PARTS = ['vips', 'node', 'serverIds', 'sourceRoutes', 'globalFlows'] as const;
@@ -14,19 +14,8 @@ function union(before: ProgramOptions, after: ProgramOptions): ProgramOptions {
   return { ...after, ...Object.fromEntries(on) };
 }
 
-/** Parts of the program that tables have an effect with; a packet that needs one must never meet a program without it. */
-const NEEDED: ReadonlySet<string> = new Set([
-  'quicRouting',
-  'tcpServerIds',
-  'udpStableRouting',
-  'udpFlowMigration',
-  'sourceRouting',
-  'prefixVips',
-  'globalLru',
-  'localDelivery',
-  'ipipDecap',
-  'gueDecap',
-] satisfies (keyof ProgramOptions)[]);
+/** A packet that needs one of these must never meet a program without it. */
+const NEEDED: ReadonlySet<string> = new Set(FEATURES);
 
 /**
  * Keeps the options of the program what the desired state asks for. Around a change of the tables the program has what they need

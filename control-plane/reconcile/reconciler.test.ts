@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { formatIp, ipFromBytes, type Mac, parseIp, parseMac, VIP_FLAGS } from '../../lb/index.js';
+import { type Mac, parseIp, parseMac, VIP_FLAGS } from '../../lb/index.js';
+import { createBackend, createPool, createVip } from '../../test/support/changes.js';
 import { MemoryDatapath } from '../../test/support/memory-datapath.js';
-import { ETHERTYPE, ethernet, ipv4, mac, PROTOCOL, TCP_FLAGS, tcp } from '../../test/support/packets.js';
+import { TCP_FLAGS, tcpFrame } from '../../test/support/packets.js';
 import type { Change } from '../state/changes.js';
 import { targetOf, vipFieldsOf } from '../state/fields.js';
 import type { Backend } from '../state/model.js';
 import { Store } from '../state/store.js';
 import { Reconciler } from './reconciler.js';
 
-const XDP = { drop: 1, pass: 2, tx: 3 } as const;
 const VIP = '192.0.2.1';
 const NEXT_HOP = parseMac('02:00:00:00:00:aa');
 
@@ -19,23 +19,10 @@ let logged: string[];
 let reconciler: Reconciler;
 let clockMs: number;
 
-const pool = (id: string): Change => ({ kind: 'create-pool', id, displayName: '' });
-const backend = (id: string, address: string, fields: { pool?: string; weight?: number } = {}): Change => ({
-  kind: 'create-backend',
-  pool: `pools/${fields.pool ?? 'web'}`,
-  id,
-  address,
-  weight: fields.weight ?? 1,
-});
-const vip = (id: string, port: number, poolId = 'web', address = VIP): Change => ({
-  kind: 'create-vip',
-  id,
-  displayName: '',
-  address,
-  port,
-  protocol: 'tcp',
-  pool: `pools/${poolId}`,
-});
+const backend = (id: string, address: string, { pool = 'web', weight = 1 } = {}) =>
+  createBackend({ id, address, pool: `pools/${pool}`, weight });
+const vip = (id: string, port: number, poolId = 'web', address = VIP) =>
+  createVip({ id, port, pool: `pools/${poolId}`, address });
 const named = (
   kind: 'drain-backend' | 'undrain-backend' | 'delete-backend' | 'delete-vip',
   name: string,
@@ -53,15 +40,9 @@ const backendOf = (name: string): Backend => {
   return found;
 };
 
-/** Send a packet of a flow: the backend that it is sent to, or the verdict. */
-function send(sport: number, { port = 80, flags = TCP_FLAGS.syn as number } = {}): string {
-  const ends = { src: '198.51.100.7', dst: VIP, sport, dport: port };
-  const packet = ipv4({ src: ends.src, dst: VIP, protocol: PROTOCOL.tcp }, tcp(ends, flags));
-  const frame = ethernet(mac('02:00:00:00:00:01'), mac('02:00:00:00:00:02'), ETHERTYPE.ipv4, packet);
-  const { verdict, frame: out } = datapath.run(frame);
-  if (verdict === XDP.tx) return formatIp(ipFromBytes(out.subarray(30, 34)));
-  return verdict === XDP.pass ? 'pass' : 'drop';
-}
+/** Where a packet of a flow goes. */
+const send = (sport: number, { port = 80, flags = TCP_FLAGS.syn as number } = {}) =>
+  datapath.send({ src: '198.51.100.7', dst: VIP, sport, dport: port }, flags);
 /** The backends that 200 new flows are sent to. */
 const spread = (port = 80) =>
   [...new Set(Array.from({ length: 200 }, (_, i) => send(10_000 + i, { port })))].sort();
@@ -87,13 +68,13 @@ beforeEach(() => {
 
 describe('packets go where the configuration says', () => {
   it('a VIP with backends balances, to the backend, by its next hop', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
     expect(spread()).toEqual(['10.0.0.1', '10.0.0.2']);
     expect(datapath.shielded).toEqual(new Set([`${VIP}:80/tcp`]));
   });
 
   it('weight 0 and draining end new flows and keep those that there are', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
     const held = Array.from({ length: 50 }, (_, i) => [i + 1, send(i + 1)] as const);
     await make({ kind: 'update-backend', name: 'pools/web/backends/a', etag: '', fields: { weight: 0 } });
     expect(spread()).toEqual(['10.0.0.2']);
@@ -106,7 +87,7 @@ describe('packets go where the configuration says', () => {
   });
 
   it('a backend that is deleted gets nothing, and its flows go to others', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     send(1);
     await make(backend('b', '10.0.0.2'), named('delete-backend', 'pools/web/backends/a'));
     expect(send(1, { flags: TCP_FLAGS.ack })).toBe('10.0.0.2');
@@ -115,20 +96,20 @@ describe('packets go where the configuration says', () => {
   });
 
   it('a VIP that is deleted passes, and the next one of its number starts from an empty ring', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     expect(send(1)).toBe('10.0.0.1');
     await make(named('delete-vip', 'vips/web'));
     expect(send(1)).toBe('pass');
     expect(datapath.shielded.size).toBe(0);
-    await make(pool('none'), vip('again', 80, 'none'));
+    await make(createPool('none'), vip('again', 80, 'none'));
     expect(send(2)).toBe('drop');
     expect(datapath.tables.vipStats(0).packets).toBe(0n);
   });
 
   it('VIPs that share a pool share its ring, and a VIP may change its pool', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('one', 80), vip('two', 81));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('one', 80), vip('two', 81));
     expect([send(1), send(1, { port: 81 })]).toEqual(['10.0.0.1', '10.0.0.1']);
-    await make(pool('other'), backend('b', '10.0.0.2', { pool: 'other' }));
+    await make(createPool('other'), backend('b', '10.0.0.2', { pool: 'other' }));
     await make({ kind: 'update-vip', name: 'vips/two', etag: '', fields: { pool: 'pools/other' } });
     expect([send(2), send(2, { port: 81 })]).toEqual(['10.0.0.1', '10.0.0.2']);
     // The flow that was there before stays where it is.
@@ -137,8 +118,8 @@ describe('packets go where the configuration says', () => {
 
   it('pools that share an address share a row, which lives as long as one of them has it', async () => {
     await make(
-      pool('web'),
-      pool('other'),
+      createPool('web'),
+      createPool('other'),
       backend('a', '10.0.0.1'),
       backend('x', '10.0.0.1', { pool: 'other' }),
     );
@@ -150,7 +131,7 @@ describe('packets go where the configuration says', () => {
   });
 
   it('shares follow weights', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1', { weight: 3 }), backend('b', '10.0.0.2'));
+    await make(createPool('web'), backend('a', '10.0.0.1', { weight: 3 }), backend('b', '10.0.0.2'));
     expect(reconciler.tableShare(backendOf('pools/web/backends/a'))).toBe(0);
     await make(vip('web', 80));
     expect(reconciler.tableShare(backendOf('pools/web/backends/a'))).toBeCloseTo(0.75, 3);
@@ -161,7 +142,7 @@ describe('next hops', () => {
   it('a backend without one is left out until it has one', async () => {
     defaultHop = undefined;
     hops.set('10.0.0.1', NEXT_HOP);
-    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
     expect(spread()).toEqual(['10.0.0.1']);
     hops.set('10.0.0.2', parseMac('02:00:00:00:00:bb'));
     await reconciler.refresh();
@@ -173,14 +154,11 @@ describe('next hops', () => {
   });
 
   it('a next hop that moves is used at once', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     defaultHop = parseMac('02:00:00:00:00:cc');
     await reconciler.refresh();
     const ends = { src: '198.51.100.7', dst: VIP, sport: 1, dport: 80 };
-    const packet = ipv4({ src: ends.src, dst: VIP, protocol: PROTOCOL.tcp }, tcp(ends, TCP_FLAGS.syn));
-    const { frame } = datapath.run(
-      ethernet(mac('02:00:00:00:00:01'), mac('02:00:00:00:00:02'), ETHERTYPE.ipv4, packet),
-    );
+    const { frame } = datapath.run(tcpFrame(ends, { flags: TCP_FLAGS.syn }));
     expect(frame.subarray(0, 6)).toEqual(new Uint8Array(defaultHop));
   });
 });
@@ -189,7 +167,7 @@ describe('shares', () => {
   const NAMES = { a: 'pools/web/backends/a', b: 'pools/web/backends/b' } as const;
   const shareOf = (name: string) => reconciler.tableShare(backendOf(name));
   beforeEach(async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), backend('b', '10.0.0.2'), vip('web', 80));
   });
 
   it('an unhealthy backend is out of the ring until it is back; its flows stay, and nothing is declared', async () => {
@@ -222,7 +200,7 @@ describe('shares', () => {
   });
 
   it('only rings of pools where one changes are written', async () => {
-    await make(pool('other'), backend('x', '10.0.0.9', { pool: 'other' }), vip('other', 81, 'other'));
+    await make(createPool('other'), backend('x', '10.0.0.9', { pool: 'other' }), vip('other', 81, 'other'));
     const rings: number[] = [];
     const { tables } = datapath;
     const put = tables.putRing.bind(tables);
@@ -255,7 +233,11 @@ describe('shares', () => {
 
 describe('several changes as one', () => {
   it('are one revision, all or none', async () => {
-    const { revision } = await reconciler.change([pool('web'), backend('a', '10.0.0.1'), vip('web', 80)]);
+    const { revision } = await reconciler.change([
+      createPool('web'),
+      backend('a', '10.0.0.1'),
+      vip('web', 80),
+    ]);
     expect(revision).toBe(1);
     expect(spread()).toEqual(['10.0.0.1']);
     await expect(
@@ -265,7 +247,7 @@ describe('several changes as one', () => {
   });
 
   it('a draft may come from elsewhere', async () => {
-    await reconciler.change((store) => store.draftAll([pool('web'), vip('web', 80)], 'somebody'));
+    await reconciler.change((store) => store.draftAll([createPool('web'), vip('web', 80)], 'somebody'));
     expect(reconciler.store.history.at(-1)).toMatchObject({ actor: 'somebody', revision: 1 });
     expect(reconciler.impact(reconciler.store.state, reconciler.store.state)).toEqual([]);
   });
@@ -281,7 +263,7 @@ describe('a change that cannot be made true changes nothing', () => {
 
   it('a VIP that is an address of the host', async () => {
     datapath.hostAddresses.add('192.0.2.9');
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     const before = snapshot();
     await expect(make(vip('own', 80, 'web', '192.0.2.9'))).rejects.toMatchObject({
       code: 'RECONCILE_VIP_REFUSED',
@@ -295,10 +277,10 @@ describe('a change that cannot be made true changes nothing', () => {
   for (const method of ['putReal', 'putRing', 'putVipRing', 'putVip'] as const) {
     it(`a table that refuses ${method}`, async () => {
       await make(
-        pool('web'),
+        createPool('web'),
         backend('a', '10.0.0.1'),
         vip('web', 80),
-        pool('new'),
+        createPool('new'),
         backend('n', '10.0.0.9', { pool: 'new' }),
       );
       const before = snapshot();
@@ -323,7 +305,7 @@ describe('a change that cannot be made true changes nothing', () => {
   }
 
   it('a caller that gave up', async () => {
-    await make(pool('web'));
+    await make(createPool('web'));
     const before = snapshot();
     await expect(reconciler.change(vip('web', 80), { isCancelled: () => true })).rejects.toMatchObject({
       code: 'RECONCILE_CANCELLED',
@@ -332,7 +314,7 @@ describe('a change that cannot be made true changes nothing', () => {
   });
 
   it('validate_only', async () => {
-    await make(pool('web'));
+    await make(createPool('web'));
     const before = snapshot();
     const draft = await reconciler.change(vip('web', 80), { validateOnly: true });
     expect(draft.vips.has('vips/web')).toBe(true);
@@ -341,7 +323,7 @@ describe('a change that cannot be made true changes nothing', () => {
 });
 
 it('changes that come at once are made one after the other', async () => {
-  await make(pool('web'));
+  await make(createPool('web'));
   await Promise.all(
     Array.from({ length: 20 }, (_, i) => reconciler.change(backend(`b${i}`, `10.0.1.${i + 1}`))),
   );
@@ -351,7 +333,7 @@ it('changes that come at once are made one after the other', async () => {
 });
 
 it('flows are counted at most once in a while', async () => {
-  await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+  await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
   expect(reconciler.flows.recent().get(1)).toBeUndefined();
   send(1);
   expect(reconciler.flows.recent().get(1)).toBeUndefined();
@@ -373,14 +355,24 @@ describe('a VIP that becomes another under the same name', () => {
   });
 
   it('is kept from the host at its new address, and no longer at the old one', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80), vip('two', 80, 'web', '192.0.2.11'));
+    await make(
+      createPool('web'),
+      backend('a', '10.0.0.1'),
+      vip('web', 80),
+      vip('two', 80, 'web', '192.0.2.11'),
+    );
     await make(asked('192.0.2.12', '192.0.2.11'));
     expect(datapath.shielded).toEqual(new Set(['192.0.2.12:80/tcp', '192.0.2.11:80/tcp']));
     expect(send(1)).toBe('pass');
   });
 
   it('may change its address with another', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80), vip('two', 80, 'web', '192.0.2.11'));
+    await make(
+      createPool('web'),
+      backend('a', '10.0.0.1'),
+      vip('web', 80),
+      vip('two', 80, 'web', '192.0.2.11'),
+    );
     await make(asked('192.0.2.11', VIP));
     expect(datapath.shielded).toEqual(new Set([`${VIP}:80/tcp`, '192.0.2.11:80/tcp']));
     expect(send(1)).toBe('10.0.0.1');
@@ -396,7 +388,7 @@ describe('options of the program', () => {
   });
 
   it('are on when the first packet may need them, and off when none does', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     expect(datapath.options).toMatchObject({ sourceRouting: false, globalLru: false });
     await make(withFlag(VIP_FLAGS.SRC_ROUTING));
     expect(datapath.options).toMatchObject({ sourceRouting: true, globalLru: false });
@@ -419,7 +411,7 @@ describe('options of the program', () => {
   });
 
   it('that the datapath refuses refuse the change', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     const { state } = reconciler.store;
     datapath.setOptions = async () => {
       throw new Error('no');
@@ -430,7 +422,7 @@ describe('options of the program', () => {
   });
 
   it('do not change with what has nothing to do with them', async () => {
-    await make(pool('web'), backend('a', '10.0.0.1'), vip('web', 80));
+    await make(createPool('web'), backend('a', '10.0.0.1'), vip('web', 80));
     datapath.setOptions = async () => {
       throw new Error('not asked for');
     };

@@ -21,13 +21,13 @@ import type { Store } from '../state/store.js';
 import { adopt } from './adopt.js';
 import { TableWriter } from './apply.js';
 import { FlowCensus } from './census.js';
-import { effectiveWeight, FULL_SHARE, type RingImage, type TableImage } from './image.js';
+import { effectiveWeight, FULL_SHARE, newImage, type RingImage, type TableImage } from './image.js';
 import { type TableImpact, tableImpacts } from './impact.js';
 import { Placements } from './placements.js';
 import { plan } from './plan.js';
 import { ProgramSettings } from './program-settings.js';
 import { StateIndex } from './state-index.js';
-import { type Difference, differenceOf, newImage, type Step, stepOf, takeStep } from './step.js';
+import { type Difference, differenceOf, type Step, stepOf, takeStep } from './step.js';
 
 export type ReconcileFault =
   | { readonly code: 'RECONCILE_VIP_REFUSED'; readonly vip: string }

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatIp, type IpAddress, type Mac, parseIp, parseMac, VIP_FLAGS } from '../../lb/index.js';
+import { backendAt } from '../../test/support/backends.js';
 import { type Backend, type DesiredState, EMPTY_STATE, POOL_DEFAULTS, type Vip } from '../state/model.js';
-import { EMPTY_IMAGE, imageOf, type Placement, ringImage, type TableImage } from './image.js';
+import { EMPTY_IMAGE, imageOf, newImage, type Placement, ringImage, type TableImage } from './image.js';
 import { Placements } from './placements.js';
 import { type MapWrite, plan } from './plan.js';
 import { StateIndex } from './state-index.js';
-import { differenceOf, newImage, stepOf, takeStep } from './step.js';
+import { differenceOf, stepOf, takeStep } from './step.js';
 
 const address = (n: number): IpAddress => parseIp(`10.0.0.${n}`);
 const HOP = parseMac('02:00:00:00:00:aa');
@@ -191,26 +192,13 @@ describe('an image made of the one before', () => {
 });
 
 describe('shares in a ring', () => {
-  const backendAt = (n: number, weight: number): Backend => ({
-    ...VERSION,
-    name: `b${n}`,
-    pool: 'pools/web',
-    address: address(n),
-    addressKey: formatIp(address(n)),
-    weight,
-    drainStartMs: undefined,
-    drainDeadlineMs: undefined,
-    leaves: false,
-    mac: undefined,
-    isLocal: false,
-    isDown: false,
-  });
+  const backend = (n: number, weight: number) => backendAt(address(n), { name: `b${n}`, weight });
   const of = (shares: readonly number[], algorithm: 'v1' | 'v2') => {
     const placement: Pick<Placement, 'real' | 'share'> = {
       real: (key) => Number(key.slice(7)),
       share: (name) => shares[Number(name.slice(1)) - 1] ?? 100,
     };
-    const members = [backendAt(1, 3), backendAt(2, 1), backendAt(3, 2)];
+    const members = [backend(1, 3), backend(2, 1), backend(3, 2)];
     return ringImage(members, algorithm, placement, () => HOP).members.map(({ index, weight }) => [
       index,
       weight,

@@ -13,6 +13,7 @@ import {
   downAddresses,
   downReal,
   globalFlowImages,
+  type MutableImage,
   nodeImage,
   type Placement,
   type RealImage,
@@ -42,13 +43,6 @@ export interface Step {
   readonly to: TableImage;
   readonly unused: Unused;
 }
-
-/** An image that steps are taken on. */
-export type MutableImage = {
-  -readonly [P in keyof TableImage]: TableImage[P] extends ReadonlyMap<infer K, infer V>
-    ? Map<K, V>
-    : TableImage[P];
-};
 
 /** What is not the same in two states. */
 export interface Difference {
@@ -250,23 +244,6 @@ export function stepOf(image: TableImage, difference: Difference, placement: Pla
     from: { routerMac, ownAddresses, decapDestinations, watched, ...side('from') },
     to: { ...nodeImage(after), ...side('to') },
     unused: { reals: reals.unused, rings: rings.unused, vips: vips.unused },
-  };
-}
-
-/** An image without anything in it. */
-export function newImage(): MutableImage {
-  return {
-    routerMac: undefined,
-    ownAddresses: new Map(),
-    reals: new Map(),
-    rings: new Map(),
-    vips: new Map(),
-    serverIds: new Map(),
-    sourceRoutes: new Map(),
-    downReals: new Map(),
-    globalFlows: new Map(),
-    decapDestinations: new Map(),
-    watched: undefined,
   };
 }
 

@@ -6,7 +6,6 @@ import {
   type VipKey,
   type VipProtocol,
 } from '../../lb/index.js';
-import type { PoolPolicy, SlowStart } from '../health/pool-health.js';
 import type { HealthCheck } from '../health/types.js';
 import type {
   Backend,
@@ -18,6 +17,7 @@ import type {
   RingAlgorithm,
   ServerId,
   SourceRoute,
+  Version,
   Vip,
 } from './model.js';
 
@@ -38,15 +38,7 @@ export interface VipFields {
   readonly downBackends: readonly string[];
 }
 
-export interface PoolFields {
-  readonly displayName: string;
-  readonly ringAlgorithm: RingAlgorithm;
-  readonly healthChecks: readonly string[];
-  readonly panicPercent: number;
-  readonly belowFloor: PoolPolicy['belowFloor'];
-  readonly slowStart: SlowStart | undefined;
-  readonly drainTimeoutMs: number | undefined;
-}
+export type PoolFields = Omit<Pool, 'name' | keyof Version>;
 
 /** What the operator wants of a backend. */
 export type AdminState = 'enabled' | 'draining' | 'disabled';

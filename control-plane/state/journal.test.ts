@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createBackend, createPool, createVip } from '../../test/support/changes.js';
 import { deaths, FaultFiles, type FaultPlan } from '../../test/support/fault-files.js';
 import type { Change } from './changes.js';
 import { Journal } from './journal.js';
@@ -13,29 +14,14 @@ const over = (files: FaultFiles, epoch = 'e') =>
   Store.over(files, { nowMs: () => 1000, epoch, journalLimitBytes: JOURNAL_LIMIT_BYTES });
 const textOf = (store: Store) => JSON.stringify(stateJson(store.state));
 
-const pool = (id: string): Change => ({ kind: 'create-pool', id, displayName: '' });
-const backend = (id: string, address: string): Change => ({
-  kind: 'create-backend',
-  pool: 'pools/a',
-  id,
-  address,
-  weight: 1,
-});
+const backend = (id: string, address: string) => createBackend({ pool: 'pools/a', id, address });
 const HISTORY: readonly Change[] = [
-  pool('a'),
+  createPool('a'),
   backend('b', '10.0.0.1'),
-  {
-    kind: 'create-vip',
-    id: 'v',
-    displayName: 'é',
-    address: '192.0.2.1',
-    port: 53,
-    protocol: 'udp',
-    pool: 'pools/a',
-  },
+  createVip({ id: 'v', displayName: 'é', port: 53, protocol: 'udp', pool: 'pools/a' }),
   backend('c', 'fc00::2'),
   { kind: 'drain-backend', name: 'pools/a/backends/b', etag: '' },
-  pool('z'),
+  createPool('z'),
   { kind: 'delete-pool', name: 'pools/a', etag: '', force: true },
 ];
 
@@ -78,7 +64,7 @@ describe('the process may die, or power be lost, at any moment', () => {
       found.torn += store.recovery?.notes.length ?? 0;
       // Each is a store that goes on; every hundredth shows it.
       if (count++ % 100 === 0) {
-        await make(store, pool('next'));
+        await make(store, createPool('next'));
         expect(textOf(await over(left))).toBe(textOf(store));
       }
     }
@@ -134,15 +120,15 @@ describe('the disk refuses', () => {
   it('nothing of a long change that was refused is left behind a short one', async () => {
     const files = new FaultFiles();
     const store = await Store.over(files, { nowMs: () => 0, epoch: 'e' });
-    await make(store, pool('a'));
+    await make(store, createPool('a'));
     const next = files.operations;
     files.plan = (n) => (n === next ? 'ENOSPC' : undefined);
     const long: Change = { kind: 'create-pool', id: 'b', displayName: 'b'.repeat(255) };
-    const many = store.draftAll([long, ...Array.from({ length: 20 }, (_, i) => pool(`c${i}`))]);
+    const many = store.draftAll([long, ...Array.from({ length: 20 }, (_, i) => createPool(`c${i}`))]);
     await expect(store.record(many)).rejects.toMatchObject({
       fault: { operation: 'write', errno: 'ENOSPC' },
     });
-    await make(store, pool('d'));
+    await make(store, createPool('d'));
     const again = await over(new FaultFiles(files.content()));
     expect(again.recovery?.notes).toEqual([]);
     expect(textOf(again)).toBe(textOf(store));
@@ -151,14 +137,14 @@ describe('the disk refuses', () => {
   it('a refused change in a journal that was given up is void, also when the newest snapshot is damaged', async () => {
     const files = new FaultFiles();
     const store = await Store.over(files, { nowMs: () => 0, epoch: 'e' });
-    await make(store, pool('a'));
-    const draft = store.draft(pool('refused'));
+    await make(store, createPool('a'));
+    const draft = store.draft(createPool('refused'));
     await store.record(draft);
     // It cannot be taken back, so the journal is given up.
     files.plan = () => 'EIO';
     await expect(store.retract(draft)).rejects.toMatchObject({ code: 'JOURNAL_IO' });
     files.plan = () => undefined;
-    await make(store, pool('b'));
+    await make(store, createPool('b'));
     const content = files.content();
     expect([...content.keys()].sort()).toEqual(['journal-00000001', 'journal-00000002', 'snapshot-00000002']);
     content.set('snapshot-00000002', new Uint8Array(50));
@@ -169,12 +155,12 @@ describe('the disk refuses', () => {
   it('a change that was retracted does not come back', async () => {
     const files = new FaultFiles();
     const store = await over(files);
-    await make(store, pool('a'));
-    const draft = store.draft(pool('b'));
+    await make(store, createPool('a'));
+    const draft = store.draft(createPool('b'));
     await store.record(draft);
     await store.retract(draft);
     expect(textOf(await over(new FaultFiles(files.content('power loss'))))).toBe(textOf(store));
-    await make(store, pool('c'));
+    await make(store, createPool('c'));
     expect(textOf(await over(new FaultFiles(files.content())))).toBe(textOf(store));
   });
 
@@ -221,7 +207,7 @@ describe('bytes are not those that were written', () => {
   it('says where, and how many sound records are lost behind it', async () => {
     const files = new FaultFiles();
     const store = await Store.over(files, { nowMs: () => 0, epoch: 'e' });
-    for (const id of ['a', 'b', 'c']) await make(store, pool(id));
+    for (const id of ['a', 'b', 'c']) await make(store, createPool(id));
     const content = files.content();
     const bytes = content.get('journal-00000001')?.slice() ?? new Uint8Array();
     const second = FILE_HEADER_BYTES + 12 + Buffer.from(bytes).readUInt32LE(FILE_HEADER_BYTES);

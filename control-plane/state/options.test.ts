@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type BalancerOptions, parseIp, VIP_FLAGS, type VipFlagName } from '../../lb/index.js';
-import { type Backend, type DesiredState, EMPTY_STATE, type Vip } from './model.js';
+import { backendAt } from '../../test/support/backends.js';
+import { type DesiredState, EMPTY_STATE, type Vip } from './model.js';
 import { effectiveOptions, missingSources, optionConflicts } from './options.js';
 import { firstVersion } from './version.js';
 
@@ -100,25 +101,8 @@ describe('options of a state', () => {
   });
 
   it('GUE needs an own address of each family of backends', () => {
-    const backends = new Map(
-      [V4, V6].map((address, i): [string, Backend] => [
-        `pools/a/backends/b${i}`,
-        {
-          name: `pools/a/backends/b${i}`,
-          pool: 'pools/a',
-          address,
-          addressKey: '',
-          weight: 1,
-          drainStartMs: undefined,
-          drainDeadlineMs: undefined,
-          leaves: false,
-          mac: undefined,
-          isLocal: false,
-          isDown: false,
-          ...VERSION,
-        },
-      ]),
-    );
+    const made = [V4, V6].map((address, i) => backendAt(address, { name: `pools/a/backends/b${i}` }));
+    const backends = new Map(made.map((backend) => [backend.name, backend]));
     const node = { ...EMPTY_STATE.node, ownAddresses: [V4] };
     expect(missingSources(stateWith({ backends, node }))).toEqual([]);
     expect(missingSources(stateWith({ backends, node }, { gue: true }))).toEqual([

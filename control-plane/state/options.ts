@@ -1,4 +1,11 @@
-import { type BalancerOptions, formatIp, formatVip, VIP_FLAGS, type VipFlagName } from '../../lb/index.js';
+import {
+  type BalancerOptions,
+  formatIp,
+  formatVip,
+  type OptionName,
+  VIP_FLAGS,
+  type VipFlagName,
+} from '../../lb/index.js';
 import type { DesiredState, Vip } from './model.js';
 
 /** Every option that an operator can set; `explain` and `simulate` are the simulator's. The longest frame may be the link's. */
@@ -7,19 +14,43 @@ export type ProgramOptions = Readonly<
     Pick<BalancerOptions, 'maxFrameBytes'>
 >;
 
+/** Parts of the program that files and the API call what they are called here. */
+const PLAIN_FEATURES = [
+  'quicRouting',
+  'tcpServerIds',
+  'udpStableRouting',
+  'udpFlowMigration',
+  'sourceRouting',
+  'prefixVips',
+  'globalLru',
+  'localDelivery',
+] as const satisfies readonly OptionName[];
+
+/** Options that files and the API have, among others, under the names that they have here. */
+export const PLAIN_OPTIONS = [
+  'sendTooBig',
+  'vlanTags',
+  ...PLAIN_FEATURES,
+  'dropSampleRate',
+] as const satisfies readonly OptionName[];
+
+/** Parts of the program without which tables have no effect. */
+export const FEATURES = [...PLAIN_FEATURES, 'ipipDecap', 'gueDecap'] as const satisfies readonly OptionName[];
+
 /** Options that are on where something needs them, unless they are given. */
-export type NeededOption =
-  | 'quicRouting'
-  | 'tcpServerIds'
-  | 'udpStableRouting'
-  | 'udpFlowMigration'
-  | 'sourceRouting'
-  | 'prefixVips'
-  | 'globalLru'
-  | 'localDelivery'
-  | 'ipipDecap'
-  | 'gueDecap'
-  | 'eventsEnabled';
+export type NeededOption = (typeof FEATURES)[number] | 'eventsEnabled';
+
+/** The values under some names, without those that are not given. */
+export function givenOf<T extends object, K extends keyof T>(
+  options: T,
+  names: readonly K[],
+): { [P in K]?: Exclude<T[P], undefined> } {
+  const given = names.filter((name) => options[name] !== undefined);
+  // Only names with a value are left.
+  return Object.fromEntries(given.map((name) => [name, options[name]])) as {
+    [P in K]?: Exclude<T[P], undefined>;
+  };
+}
 
 /** What of a state has an effect only with an option. */
 export interface Need {

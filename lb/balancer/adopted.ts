@@ -27,6 +27,7 @@ import {
   VIP_LPM_KEY,
   VIP_META,
 } from './schema.js';
+import type { TableRows } from './table-rows.js';
 import {
   addressBytes,
   exactVipBytes,
@@ -56,10 +57,11 @@ export interface AdoptedVip {
   readonly ring: number;
 }
 
-/** What the balancer's maps held when a process took them over from another one. `real` is a row of `reals` everywhere. */
-export interface Adopted {
-  readonly routerMac: Mac | undefined;
-  readonly ownAddresses: ReadonlyMap<4 | 6, IpAddress>;
+/**
+ * What the balancer's maps held when a process took them over from another one. Texts that are keys: prefixId; vipId, a
+ * space and the row; flowId; addressId.
+ */
+export interface Adopted extends TableRows {
   /** By address, as formatIp writes it. */
   readonly reals: ReadonlyMap<string, AdoptedReal>;
   /** Rows whose address a lower row, which is in `reals`, has too: nothing should refer to them. */
@@ -75,18 +77,6 @@ export interface Adopted {
   readonly rings: ReadonlySet<number>;
   /** The RING_SIZE slots of any ring as they are now, a copy: a process that was killed may have left some in one that no VIP uses. */
   ringSlots(ring: number): Uint32Array;
-  /** Rows by server id. */
-  readonly serverIds: ReadonlyMap<number, number>;
-  /** By prefixId. */
-  readonly sourceRoutes: ReadonlyMap<string, { readonly prefix: Prefix; readonly real: number }>;
-  /** By vipId, a space and the row. */
-  readonly downReals: ReadonlyMap<string, { readonly vip: VipKey; readonly real: number }>;
-  /** Flows that are in every CPU's table, by flowId. */
-  readonly globalFlows: ReadonlyMap<string, { readonly flow: Flow; readonly real: number }>;
-  /** By addressId. */
-  readonly decapDestinations: ReadonlyMap<string, { readonly address: IpAddress; readonly egress: boolean }>;
-  /** VIP whose new connections are counted by backend. */
-  readonly watched: VipKey | undefined;
   /** Whether packets are reported as events. */
   readonly eventsOn: boolean;
 }

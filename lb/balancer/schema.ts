@@ -2,7 +2,7 @@
  * Keys and values of the balancer's maps, as programs/include/structs.h has them, and the numbers of
  * programs/include/consts.h. Addresses are bytes in wire order, IPv4 in the first four of sixteen.
  */
-import { bytes, type Struct, u8, u16, u16be, u32, u64 } from './structs.js';
+import { bytes, type MapSchema, type Struct, u8, u16, u16be, u32, u64 } from './structs.js';
 
 export { decode, encode, type Struct, type ValuesOf } from './structs.js';
 
@@ -209,7 +209,7 @@ export const MAP_SCHEMA = {
   decisions: { key: U32, value: DECISION },
   lru_miss_stats: { key: U32, value: U32 },
   vip_miss_stats: { key: U32, value: VIP_DEFINITION },
-} as const satisfies Record<string, { readonly key: Struct; readonly value: Struct }>;
+} as const satisfies MapSchema;
 export type BalancerMapName = keyof typeof MAP_SCHEMA;
 
 /** The ring buffer of events: the one map without keys and values. */

@@ -18,6 +18,9 @@ export interface Struct {
   readonly sizeBytes: number;
   readonly fields: Readonly<Record<string, Field>>;
 }
+/** Key and value of each map of an object, under the map's name. */
+export type MapSchema = Readonly<Record<string, { readonly key: Struct; readonly value: Struct }>>;
+
 type ValueOf<F extends Field> = F['kind'] extends 'bytes'
   ? Uint8Array
   : F['kind'] extends 'u64'

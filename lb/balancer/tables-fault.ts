@@ -1,19 +1,11 @@
 import { CodedError } from '../errors.js';
+import type { MapFault } from './checked-maps.js';
+
+/** Those of MapFault, written out: who looks for a code finds it. */
+type MapCode = 'TABLES_MAP_MISSING' | 'TABLES_MAP_SHAPE' | 'TABLES_WRITE';
 
 export type TablesFault =
-  | { readonly code: 'TABLES_MAP_MISSING'; readonly map: string }
-  | {
-      readonly code: 'TABLES_MAP_SHAPE';
-      readonly map: string;
-      readonly keySize: number;
-      readonly valueSize: number;
-    }
-  | {
-      readonly code: 'TABLES_WRITE';
-      readonly map: string;
-      readonly operation: string;
-      readonly errno: number;
-    }
+  | (MapFault<'TABLES'> & { readonly code: MapCode })
   | { readonly code: 'TABLES_RANGE'; readonly what: string; readonly value: number }
   | { readonly code: 'TABLES_PREFIX_VIP'; readonly what: string }
   | { readonly code: 'TABLES_NO_HOST'; readonly what: string };

@@ -5,20 +5,14 @@ import type { LinkInfo } from '../sys/socket.js';
 import { inboxBytes } from '../worker/inbox.js';
 import { packetLanes } from '../worker/lanes.js';
 import type { WorkerProgram } from '../worker/messages.js';
-import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
-import { EngineError, type EnginePlan, type WorkerEngine } from './engine.js';
+import { WorkerPool, type WorkerStatus } from '../worker/pool.js';
+import { EngineError, type EnginePlan, type WorkerEngine, type WorkerEngineOptions } from './engine.js';
 import { type GuardedVip, HostStackGuard } from './host-stack.js';
 import { InterfaceClaim } from './interface-claim.js';
 import { ReceiveOffloads } from './receive-offloads.js';
 
-export interface AfPacketOptions {
-  readonly arena: Arena;
-  readonly link: LinkInfo;
+export interface AfPacketOptions extends WorkerEngineOptions {
   readonly workers: number;
-  readonly program: WorkerProgram;
-  /** Frees what the maps hold in the name of a CPU whose thread died. */
-  readonly recover: (cpu: number) => void;
-  readonly log: PoolLog;
 }
 
 /** What a running engine holds, in the order of its start. */

@@ -10,10 +10,10 @@ import {
   DEVICE,
   flowFrame,
   forwarded,
-  sorted,
   traces,
   VIP,
 } from '../../test/support/datapath-bed.js';
+import { expectNothingLeft, itForwards, useDatapaths } from '../../test/support/datapath-cases.js';
 import { addVeth, enterNamespace, sh, Wire } from '../../test/support/namespace.js';
 import { concat, fromHex, hex, tcpFrame } from '../../test/support/packets.js';
 import { QueueRings } from '../../test/support/xsk-frames.js';
@@ -26,43 +26,24 @@ import { createMaps } from '../bpf/object/create-maps.js';
 import { loadObject } from '../bpf/object/load.js';
 import type { DatapathOptions } from '../datapath.js';
 import { AfXdpSockets, queueBytes, xskShape } from '../io/af-xdp.js';
-import { pseudoHeaderSum } from '../net/checksum.js';
 import { KernelMaps, loadKernelProgram } from '../sys/bpf.js';
 import { findLink } from '../sys/socket.js';
 import type { WorkerProgram } from '../worker/messages.js';
 import type { AfXdpEngine } from './af-xdp.js';
 
 const FLOWS = Array.from({ length: 2000 }, (_, i) => 10_000 + i);
-const expectedOf = (flows: readonly number[]) => flows.map((flow) => forwarded(flowFrame(flow), flow));
 const OTHER = tcpFrame({ src: CLIENT, dst: '198.51.100.99', sport: 1, dport: 80 });
 const otherPort = tcpFrame({ src: CLIENT, dst: '198.51.100.10', sport: 1, dport: 81 });
 const xdpOf = (device: string) => /xdp\w*/.exec(sh(`ip link show ${device}`).replaceAll(device, ''))?.[0];
 
 describe.skipIf(missingRoot)(`the datapath over AF_XDP${missingRoot ? ` (${missingRoot})` : ''}`, () => {
-  let bed: DatapathBed | undefined;
-  const start = async (options: Partial<DatapathOptions> = {}): Promise<DatapathBed> => {
-    bed = await DatapathBed.start({ engine: 'af_xdp', workers: 1, ...options });
-    return bed;
-  };
-  const total = (
-    name: 'received' | 'transmitted' | 'passed_lost' | 'transmitted_bytes' | 'checksum_filled',
-  ): number => bed!.datapath.workers().reduce((sum, { counters }) => sum + Number(counters[name]), 0);
-
-  beforeAll(() => {
-    enterNamespace();
-    DatapathBed.prepare();
-  });
-
-  afterEach(async () => {
-    await bed?.stop();
-    bed = undefined;
-  });
+  const { start, total, forwards } = useDatapaths({ engine: 'af_xdp', workers: 1 });
 
   it('sends each frame of a VIP on, encapsulated, and leaves all others to the host', async () => {
-    const { exchange, wire, datapath, log } = await start();
+    const { wire, datapath, log } = await start();
     const host = new Wire(DEVICE);
     for (const frame of [OTHER, otherPort]) wire.send(frame);
-    expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
+    await forwards(FLOWS);
     await until('the counters', () => total('transmitted') === FLOWS.length);
     const bytes = flowFrame(FLOWS[0]!).length;
     expect(total('transmitted_bytes')).toBe(FLOWS.length * (bytes + 20));
@@ -108,61 +89,23 @@ describe.skipIf(missingRoot)(`the datapath over AF_XDP${missingRoot ? ` (${missi
     expect(total('transmitted_bytes')).toBe(numbers.length * (came[0]!.length + 4));
   });
 
-  it('fills in checksums that the sender left to its NIC', async () => {
-    const { wire } = await start();
-    const frame = flowFrame(4243);
-    const partial = Uint8Array.from(frame);
-    // The sum of the pseudo-header, not inverted, as checksum offload wants it.
-    const sum = pseudoHeaderSum(frame.subarray(26, 30), frame.subarray(30, 34), 6, frame.length - 34);
-    partial.set([sum >> 8, sum & 0xff], 50);
-    wire.sendPartial(partial, 34, 50);
-    const came = await until('the frame', () => wire.received()[0]);
-    expect(hex(came)).toBe(hex(forwarded(frame, 4243)));
-    await until('the counter', () => total('checksum_filled') === 1);
-  });
-
-  it('sends as much as the link takes, and answers what is longer', async () => {
-    const { wire, datapath } = await start();
-    const payload = (bytes: number) => new Uint8Array(bytes - 54);
-    const longest = flowFrame(4246, payload(1600 + 14 - 40));
-    wire.send(longest);
-    wire.send(flowFrame(4246, payload(1600 + 14 - 39)));
-    const came = await until('the frame', () => wire.received()[0]);
-    expect(hex(came)).toBe(hex(forwarded(longest, 4246)));
-    await until('the answer', () => datapath.tables.reasonStats(0).too_big_sent.packets === 1n);
-  });
+  itForwards(start, FLOWS);
 
   it('takes long frames, behind the driver where that runs no XDP program for them', async () => {
     const setMtu = (mtu: number) => {
       for (const device of [DEVICE, 'dp1']) sh(`ip link set ${device} mtu ${mtu}`);
     };
     setMtu(3700);
-    const { exchange, log, datapath } = await start();
+    const { log, datapath } = await start();
     const frameOf = (flow: number) => flowFrame(flow, new Uint8Array(3500).fill(flow));
-    expect(sorted(await exchange(FLOWS.slice(0, 200), frameOf))).toEqual(
-      sorted(FLOWS.slice(0, 200).map((flow) => forwarded(frameOf(flow), flow))),
-    );
+    await forwards(FLOWS.slice(0, 200), frameOf);
     expect([datapath.mode, xdpOf(DEVICE)]).toEqual(['af_xdp_copy', 'xdpgeneric']);
     expect(log[0]).toMatchObject({
       level: 'warn',
       message: 'the driver runs no XDP programs: frames are steered behind it, which is slower',
     });
-    await bed?.datapath.stop();
+    await datapath.stop();
     setMtu(1600);
-  });
-
-  it('swaps the program between batches, without losing a frame', async () => {
-    const { exchange, datapath } = await start();
-    const swaps = (async () => {
-      for (let i = 0; i < 3; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        await datapath.swapProgram(objectBytes('balancer'));
-      }
-    })();
-    expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
-    await swaps;
-    expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
-    expect(datapath.workers().map(({ restarts }) => restarts)).toEqual([0]);
   });
 
   it('forwards when the link was down and is up again', async () => {
@@ -171,23 +114,21 @@ describe.skipIf(missingRoot)(`the datapath over AF_XDP${missingRoot ? ` (${missi
     sh(`ip link set ${DEVICE} down`);
     sh(`ip link set ${DEVICE} up`);
     wire.received();
-    expect(sorted(await exchange(FLOWS))).toEqual(sorted(expectedOf(FLOWS)));
+    await forwards(FLOWS);
   });
 
   it('leaves nothing when it stops, and starts again at once', async () => {
     await (await start()).stop();
     const before = traces();
     for (let i = 0; i < 3; i++) {
-      const { exchange } = await start();
-      expect(sorted(await exchange([1, 2, 3]))).toEqual(sorted(expectedOf([1, 2, 3])));
+      const bed = await start();
+      await forwards([1, 2, 3]);
       expect(traces()).toMatchObject({ isGroOn: false, tables: '' });
-      await bed?.stop();
-      await bed?.datapath.stop();
-      bed = undefined;
+      await bed.stop();
+      await bed.datapath.stop();
       expect(xdpOf(DEVICE)).toBeUndefined();
     }
-    await until('the threads to be gone', () => traces().threads <= before.threads);
-    expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+    await expectNothingLeft(before);
   });
 
   describe('that cannot start says why, and leaves nothing behind', () => {
@@ -198,8 +139,7 @@ describe.skipIf(missingRoot)(`the datapath over AF_XDP${missingRoot ? ` (${missi
         (cause: unknown) => cause,
       );
       expect(error).toMatchObject({ code, message: expect.stringMatching(message) as string });
-      await until('the threads to be gone', () => traces().threads <= before.threads);
-      expect({ ...traces(), threads: 0 }).toEqual({ ...before, threads: 0 });
+      await expectNothingLeft(before);
     };
 
     it('frames longer than a chunk', async () => {

@@ -8,7 +8,13 @@ import { xskLanes } from '../worker/lanes.js';
 import type { WorkerProgram } from '../worker/messages.js';
 import { type PoolLog, WorkerPool, type WorkerStatus } from '../worker/pool.js';
 import { BATCH_FRAMES } from '../worker/rounds.js';
-import { EngineError, type EngineMode, type EnginePlan, type WorkerEngine } from './engine.js';
+import {
+  EngineError,
+  type EngineMode,
+  type EnginePlan,
+  type WorkerEngine,
+  type WorkerEngineOptions,
+} from './engine.js';
 import { InterfaceClaim } from './interface-claim.js';
 import { ReceiveOffloads } from './receive-offloads.js';
 import type { Steering } from './steering.js';
@@ -20,16 +26,10 @@ export interface AfXdpPlan extends EnginePlan {
   readonly queues: number;
 }
 
-export interface AfXdpOptions {
-  readonly arena: Arena;
-  readonly link: LinkInfo;
+export interface AfXdpOptions extends WorkerEngineOptions {
   readonly plan: AfXdpPlan;
   /** Loaded and not attached; the engine closes it when it stops, or does not start. */
   readonly steering: Steering;
-  readonly program: WorkerProgram;
-  /** Frees what the maps hold in the name of a CPU whose thread died. */
-  readonly recover: (cpu: number) => void;
-  readonly log: PoolLog;
 }
 
 interface Parts {

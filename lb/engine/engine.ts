@@ -1,7 +1,8 @@
+import type { Arena } from '../bpf/memory/arena.js';
 import { CodedError } from '../errors.js';
 import { findLink, type LinkInfo } from '../sys/socket.js';
 import type { WorkerProgram } from '../worker/messages.js';
-import type { WorkerStatus } from '../worker/pool.js';
+import type { PoolLog, WorkerStatus } from '../worker/pool.js';
 import type { GuardedVip } from './host-stack.js';
 
 /** Engines whose program runs in worker threads, by how these get their frames. */
@@ -31,6 +32,16 @@ export interface EnginePlan {
   readonly workers: number;
   /** Bytes of arena that rings and frames take. */
   readonly ringsBytes: number;
+}
+
+/** What every engine with worker threads is started with. */
+export interface WorkerEngineOptions {
+  readonly arena: Arena;
+  readonly link: LinkInfo;
+  readonly program: WorkerProgram;
+  /** Frees what the maps hold in the name of a CPU whose thread died. */
+  readonly recover: (cpu: number) => void;
+  readonly log: PoolLog;
 }
 
 /** Worker threads that run a program on the frames of an interface, wherever these come from. */

@@ -7,7 +7,14 @@ import {
   COUNTER_WAKEUPS,
 } from './layout.js';
 import type { PacketLane } from './messages.js';
-import { BATCH_FRAMES, type PumpImports, type Rounds, type SendFaultListener } from './rounds.js';
+import {
+  BATCH_FRAMES,
+  type Pump,
+  type PumpImports,
+  type Rounds,
+  type RoundsPlace,
+  type SendFaultListener,
+} from './rounds.js';
 
 /** How long a full send queue is waited for, ms, before its frames are given up. */
 const SEND_WAIT_MS = 2;
@@ -18,19 +25,14 @@ const SEND_FAULT_COUNTERS: Readonly<Record<SendFaultKind, number>> = {
   refused: COUNTER_SEND_REFUSED,
 };
 
-/** What wasm/pump.ts exports; see there. */
-interface Pump {
-  readonly prepare: () => void;
-  readonly recover: () => void;
-  readonly isReady: () => number;
+/** What wasm/pump.ts exports besides; see there. */
+interface PacketPump extends Pump {
   readonly fallAsleep: () => number;
   readonly wakeUp: () => void;
   readonly nextSleeper: () => number;
   readonly run: (limit: number) => number;
-  readonly countTime: () => void;
   readonly release: () => void;
   readonly countSent: (first: number, end: number) => void;
-  readonly add: (counter: number, value: number) => void;
 }
 
 /** Rounds over an AF_PACKET ring: what is to be sent goes out of the ring with sendmmsg(2). */
@@ -38,11 +40,10 @@ export class PacketRounds implements Rounds {
   readonly #module: WebAssembly.Module;
   readonly #io: WorkerIo;
   readonly #onSendFault: SendFaultListener;
-  readonly #seenFaults = new Set<number>();
-  #pump!: Pump;
+  #pump!: PacketPump;
 
   constructor(
-    place: { readonly memory: WebAssembly.Memory; readonly block: number; readonly base: bigint },
+    place: RoundsPlace,
     module: WebAssembly.Module,
     lane: PacketLane,
     onSendFault: SendFaultListener,
@@ -54,7 +55,7 @@ export class PacketRounds implements Rounds {
 
   load(imports: PumpImports): void {
     const instance = new WebAssembly.Instance(this.#module, { ...imports });
-    this.#pump = instance.exports as unknown as Pump;
+    this.#pump = instance.exports as unknown as PacketPump;
   }
 
   begin(): void {
@@ -117,8 +118,6 @@ export class PacketRounds implements Rounds {
   #countSendFault(errno: number): void {
     const { kind, name } = sendFaultOf(errno);
     this.#pump.add(SEND_FAULT_COUNTERS[kind], 1);
-    if (this.#seenFaults.has(errno)) return;
-    this.#seenFaults.add(errno);
     this.#onSendFault(name);
   }
 }

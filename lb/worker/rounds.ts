@@ -29,7 +29,25 @@ export interface Rounds {
   readStatistics(): void;
 }
 
-/** Told once of each errno with which the kernel refused to send. */
+/** The part of the arena that a worker's rounds are over. */
+export interface RoundsPlace {
+  readonly memory: WebAssembly.Memory;
+  /** Offset of the worker's CPU block. */
+  readonly block: number;
+  /** Address of the memory in the process. */
+  readonly base: bigint;
+}
+
+/** What the wasm of every pump exports; see wasm/pump.ts. */
+export interface Pump {
+  readonly prepare: () => void;
+  readonly recover: () => void;
+  readonly isReady: () => number;
+  readonly countTime: () => void;
+  readonly add: (counter: number, value: number) => void;
+}
+
+/** Told each time the kernel refuses to send, by the name of the errno. */
 export type SendFaultListener = (errno: string) => void;
 
 /** Frames of a round. Small enough that headers and frames stay in the cache from receiving to sending. */

@@ -49,7 +49,12 @@ export class Worker {
     this.#words = new Int32Array(data.memory.buffer, block, CPU_BLOCK_BYTES / 4);
     const { memory, base, lane, pump } = data;
     const place = { memory, block, base };
-    const onSendFault = (errno: string) => onFault('send', errno);
+    const told = new Set<string>();
+    const onSendFault = (errno: string) => {
+      if (told.has(errno)) return;
+      told.add(errno);
+      onFault('send', errno);
+    };
     this.#rounds =
       lane.kind === 'packet'
         ? new PacketRounds(place, pump, lane, onSendFault)

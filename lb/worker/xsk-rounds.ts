@@ -3,26 +3,28 @@ import { errnoName } from '../sys/errno.js';
 import { EAGAIN, EBUSY } from '../sys/libc.js';
 import { COUNTER_WAKEUPS } from './layout.js';
 import type { XskLane } from './messages.js';
-import { BATCH_FRAMES, type PumpImports, type Rounds, type SendFaultListener } from './rounds.js';
+import {
+  BATCH_FRAMES,
+  type Pump,
+  type PumpImports,
+  type Rounds,
+  type RoundsPlace,
+  type SendFaultListener,
+} from './rounds.js';
 
 /** Longest wait while frames are with the kernel that are to come back, or to go out, ms. */
 const UNSETTLED_WAIT_MS = 1;
 
-/** What wasm/xsk-pump.ts exports; see there. */
-interface XskPump {
-  readonly prepare: () => void;
-  readonly recover: () => void;
-  readonly isReady: () => number;
+/** What wasm/xsk-pump.ts exports besides; see there. */
+interface XskPump extends Pump {
   readonly isQueueReady: (index: number) => number;
   readonly isSettled: () => number;
   readonly run: (index: number, limit: number) => void;
-  readonly countTime: () => void;
   readonly unsent: (index: number) => number;
   readonly mustKickSend: (index: number) => number;
   readonly mustKickReceive: (index: number) => number;
   readonly countSent: (index: number, failed: number) => void;
   readonly countDrops: (index: number, total: bigint) => void;
-  readonly add: (counter: number, value: number) => void;
 }
 
 /** Rounds over AF_XDP sockets, one or several: the frame that came in is the frame that goes out. */
@@ -31,11 +33,10 @@ export class XskRounds implements Rounds {
   readonly #io: XskIo;
   readonly #queues: number;
   readonly #onSendFault: SendFaultListener;
-  readonly #seenFaults = new Set<number>();
   #pump!: XskPump;
 
   constructor(
-    place: { readonly memory: WebAssembly.Memory; readonly block: number; readonly base: bigint },
+    place: RoundsPlace,
     module: WebAssembly.Module,
     { fds }: XskLane,
     onSendFault: SendFaultListener,
@@ -102,14 +103,8 @@ export class XskRounds implements Rounds {
       left = this.#pump.unsent(index);
       if (left < before) continue;
       // They stay in the ring, and go out with the next ones.
-      if (errno !== 0 && errno !== EAGAIN) this.#report(errno);
+      if (errno !== 0 && errno !== EAGAIN) this.#onSendFault(errnoName(errno));
       return;
     }
-  }
-
-  #report(errno: number): void {
-    if (this.#seenFaults.has(errno)) return;
-    this.#seenFaults.add(errno);
-    this.#onSendFault(errnoName(errno));
   }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { VERSION } from '../../control-plane/cli/program.js';
-import { CliBed, runCli } from '../support/cli.js';
+import { runCli } from '../support/cli.js';
+import { CliBed } from '../support/cli-bed.js';
 
 const PAGE = fileURLToPath(new URL('../../docs/cli.md', import.meta.url));
 const BLOCK = /(```console\n)([\s\S]*?)(```\n)/g;
@@ -26,12 +27,13 @@ it('what docs/cli.md shows is what the command line prints (UPDATE=1 writes it)'
   const env = { WAGGLE_CONFIG: join(folder, 'contexts.yaml') };
   writeFileSync(join(folder, 'node.yaml'), /```yaml\n# node\.yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '');
   const bed = await CliBed.start();
-  /** Output as the page has it: the names of a load balancer, not of this test. */
+  /** Output as the page has it: the names of a load balancer, not of this test, and not one line for all of many workers. */
   const told = (text: string) =>
     text
       .replaceAll(`${folder}/`, '')
       .replaceAll(/test0( {2,})/g, 'eth0$1 ')
       .replaceAll('test0', 'eth0')
+      .replaceAll(/^( +)workers \d+(?:, \d+)*: /gm, '$1')
       .replaceAll('waggle 1.2.3', `waggle ${VERSION}`)
       .replace(/^(self .*) 1\.2\.3$/m, `$1 ${VERSION}`);
   const transcript = async (block: string): Promise<string> => {

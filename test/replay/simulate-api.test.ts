@@ -58,7 +58,7 @@ describe('SimulateFlow', () => {
     const sent = bed.datapath.run(packet);
     expect(hex(answer.outputFrame)).toBe(hex(sent.frame));
     const known = await simulate({ tuple: TUPLE });
-    expect(known).toMatchObject({ table: 'lru', worker: 0 });
+    expect(known).toMatchObject({ table: 'lru', worker: bed.datapath.replay.cpu });
   });
 
   it('says where a packet does not go', async () => {

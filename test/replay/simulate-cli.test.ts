@@ -94,7 +94,10 @@ describe.skipIf(missingBuild)(`waggle simulate${missingBuild ? ` (skipped: ${mis
         table: 'ring',
       });
       bed.datapath.run(flowFrame(parseFlow(FLOW)));
-      expect(await json(FLOW, ...server)).toMatchObject({ table: 'lru', worker: 0 });
+      expect(await json(FLOW, ...server)).toMatchObject({
+        table: 'lru',
+        worker: bed.datapath.replay.cpu,
+      });
       const { stdout } = await waggle('simulate', FLOW, ...server);
       expect(stdout).toMatch(/the connection table knows the flow: 10\.0\.0\.1/);
     });

@@ -104,7 +104,7 @@ describe('on a balancer that runs', () => {
     datapath.tables.putReal(3, parseIp('10.0.0.3'));
     datapath.tables.putRing(0, ringOf(3));
     const answer = datapath.simulate(frame);
-    expect(answer).toMatchObject({ table: 'lru', worker: 0, backend: REAL_4 });
+    expect(answer).toMatchObject({ table: 'lru', worker: datapath.replay.cpu, backend: REAL_4 });
     expect(hex(answer.frame)).toBe(hex(sent.frame));
     expect(datapath.simulate(flow(WEB4, true))).toMatchObject({ table: 'ring', backend: '10.0.0.3' });
   });

@@ -1,6 +1,6 @@
 import { type CallOptions, credentials, type requestCallback, type ServiceError } from '@grpc/grpc-js';
 import { afterEach, beforeEach } from 'vitest';
-import { ControlPlane } from '../../control-plane/control.js';
+import type { ControlPlane } from '../../control-plane/control.js';
 import { decodeStatus, STATUS_DETAILS_KEY } from '../../control-plane/grpc/details.js';
 import type { Backend__Output } from '../../control-plane/grpc/generated/waggle/v1/Backend.js';
 import type { BpfServiceClient } from '../../control-plane/grpc/generated/waggle/v1/BpfService.js';
@@ -13,8 +13,8 @@ import type { Vip__Output } from '../../control-plane/grpc/generated/waggle/v1/V
 import type { VipServiceClient } from '../../control-plane/grpc/generated/waggle/v1/VipService.js';
 import { formatListen } from '../../control-plane/grpc/listen.js';
 import { loadApi } from '../../control-plane/grpc/proto.js';
+import { startControl } from './memory-control.js';
 import { MemoryDatapath } from './memory-datapath.js';
-import { silentLog } from './silent-log.js';
 
 const api = loadApi();
 
@@ -59,12 +59,7 @@ export class ApiBed {
 
   static async start(): Promise<ApiBed> {
     const datapath = new MemoryDatapath();
-    const control = await ControlPlane.start({
-      datapath,
-      listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      version: '1.2.3',
-      log: silentLog(),
-    });
+    const control = await startControl(datapath);
     const address = formatListen(control.address);
     const plaintext = credentials.createInsecure();
     return new ApiBed(

@@ -1,9 +1,5 @@
 import { vi } from 'vitest';
 import { run } from '../../control-plane/cli/run.js';
-import { ControlPlane } from '../../control-plane/control.js';
-import { formatListen } from '../../control-plane/grpc/listen.js';
-import { MemoryDatapath } from './memory-datapath.js';
-import { silentLog } from './silent-log.js';
 
 /** How a command ended, and what it said. */
 export interface CliResult {
@@ -59,52 +55,5 @@ export async function runCli(args: readonly string[], env: Environment = {}): Pr
     process.exitCode = before;
     restore();
     for (const spy of spies) spy.mockRestore();
-  }
-}
-
-/** A control plane over a datapath in memory, and the command line that asks it. */
-export class CliBed {
-  readonly control: ControlPlane;
-  readonly datapath: MemoryDatapath;
-
-  private constructor(control: ControlPlane, datapath: MemoryDatapath) {
-    this.control = control;
-    this.datapath = datapath;
-  }
-
-  static async start(): Promise<CliBed> {
-    const datapath = new MemoryDatapath();
-    const control = await ControlPlane.start({
-      datapath,
-      listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      version: '1.2.3',
-      log: silentLog(),
-    });
-    return new CliBed(control, datapath);
-  }
-
-  get server(): string {
-    return formatListen(this.control.address);
-  }
-
-  run(...args: string[]): Promise<CliResult> {
-    return runCli(['--server', this.server, ...args]);
-  }
-
-  /** Standard output of a command that must do what it is told. */
-  async must(...args: string[]): Promise<string> {
-    const result = await this.run(...args);
-    if (result.status !== 0 || result.stderr !== '')
-      throw new Error(`waggle ${args.join(' ')}: status ${result.status}: ${result.stderr}`);
-    return result.stdout;
-  }
-
-  /** What a command prints as JSON. */
-  async json(...args: string[]): Promise<unknown> {
-    return JSON.parse(await this.must(...args, '-o', 'json'));
-  }
-
-  stop(): Promise<void> {
-    return this.control.stop();
   }
 }

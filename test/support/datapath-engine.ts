@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { RecordSource } from '../../lb/balancer/events.js';
-import { BALANCER_PROGRAM, balancerObject, sizedObject, withOptions } from '../../lb/balancer/object.js';
+import { BALANCER_PROGRAM, balancerObject, withOptions } from '../../lb/balancer/object.js';
 import { EVENTS_MAP, RING_SIZE } from '../../lb/balancer/schema.js';
 import type { BpfMap, MapHost } from '../../lb/bpf/maps/map.js';
 import { RingBufferReader } from '../../lb/bpf/maps/ring-buffer.js';
+import { withSizes } from '../../lb/datapath-program.js';
 import { Replay } from '../../lb/engine/replay.js';
 import type { ReplayResult } from '../../lb/engine/replay-engine.js';
 import { KernelReplay } from '../../lb/engine/replay-kernel.js';
@@ -12,6 +14,7 @@ import { infoOf, load, type ReadObject } from '../../lb/kernel-datapath-program.
 import { FlowSimulator } from '../../lb/simulate.js';
 import { arenaSimulator } from '../../lb/simulate-arena.js';
 import { possibleCpus, RingConsumer } from '../../lb/sys/bpf.js';
+import { parseCpus } from '../../lb/sys/perf-consumer.js';
 
 /** What runs the balancer's program over the frames of a test, and holds its maps. */
 export interface DatapathEngine {
@@ -20,8 +23,10 @@ export interface DatapathEngine {
   readonly host: MapHost;
   /** Copies in a value of a per-CPU map. */
   readonly cpus: number;
-  /** CPUs that the program runs on. */
+  /** CPUs that the program may run on. */
   readonly workers: number;
+  /** The one that `run` runs it on. */
+  readonly cpu: number;
   run(frame: Uint8Array): ReplayResult;
   inspected(): readonly InspectedMap[];
   events(): RecordSource;
@@ -47,7 +52,7 @@ function inArena(lruEntries: number): DatapathEngine {
   });
   const { maps, host, cpus, workers } = replay;
   return {
-    ...{ name: 'interpreter', maps, host, cpus, workers },
+    ...{ name: 'interpreter', maps, host, cpus, workers, cpu: 0 },
     run: (frame) => replay.run(frame, process.hrtime.bigint()),
     inspected: () => inspectedMaps(host),
     events: () => new RingBufferReader(host, maps.get(EVENTS_MAP)!),
@@ -55,19 +60,30 @@ function inArena(lruEntries: number): DatapathEngine {
   };
 }
 
-let isOnOneCpu = false;
+let ownCpu: number | undefined;
+
+/** Keep this process on one CPU of those that it may have; test files that run at the same time get others, where there are. */
+function stayOnOneCpu(): number {
+  if (ownCpu !== undefined) return ownCpu;
+  const [, allowed = '0'] =
+    /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  const cpus = parseCpus(allowed);
+  const cpu = cpus[Number(process.env.VITEST_POOL_ID ?? 0) % cpus.length] ?? 0;
+  execFileSync('taskset', ['-cp', String(cpu), String(process.pid)], { stdio: 'ignore' });
+  ownCpu = cpu;
+  return cpu;
+}
 
 /** The live kernel's maps, and BPF_PROG_TEST_RUN. */
 function inKernel(lruEntries: number): DatapathEngine {
   // A flow is known to the CPU that saw it, and a test run is on the CPU of who asks for it.
-  if (!isOnOneCpu) execFileSync('taskset', ['-cp', '0', String(process.pid)], { stdio: 'ignore' });
-  isOnOneCpu = true;
-  const object = sizedObject(balancerObject(), KERNEL_SIZES);
+  const cpu = stayOnOneCpu();
+  const object = withSizes(balancerObject(), KERNEL_SIZES, true);
   const replay = new KernelReplay({ object, program: BALANCER_PROGRAM, lruEntries });
   const { maps, host } = replay;
   const cpus = possibleCpus();
   return {
-    ...{ name: 'kernel', maps, host, cpus, workers: cpus },
+    ...{ name: 'kernel', maps, host, cpus, workers: cpus, cpu },
     run: (frame) => replay.run(frame),
     inspected: () => [...maps.values()].map((map) => ({ map, ...infoOf(map) })),
     events: () => new RingConsumer(maps.get(EVENTS_MAP)!),

@@ -7,12 +7,21 @@ import {
   withOptions,
 } from '../../lb/balancer/object.js';
 import { BalancerTables, formatVip, type VipKey } from '../../lb/balancer/tables.js';
+import { XDP_PASS, XDP_TX } from '../../lb/bpf/engine/context.js';
 import { loadObject } from '../../lb/bpf/object/load.js';
 import { Replay, type ReplayResult } from '../../lb/engine/replay.js';
 import { BpfInspector, type WorkerStatus } from '../../lb/index.js';
-import { formatIp, type IpAddress, type Mac, macFromBytes, parseMac } from '../../lb/net/address.js';
+import {
+  formatIp,
+  type IpAddress,
+  ipFromBytes,
+  type Mac,
+  macFromBytes,
+  parseMac,
+} from '../../lb/net/address.js';
 import type { FlowSimulator, Simulation } from '../../lb/simulate.js';
 import { datapathEngine } from './datapath-engine.js';
+import { type Endpoints, TCP_FLAGS, tcpFrame } from './packets.js';
 
 const CONNECTION_TABLE_ENTRIES = 1024;
 
@@ -99,6 +108,13 @@ export class MemoryDatapath implements ControlledDatapath {
   /** Run the balancer over one frame. */
   run(frame: Uint8Array): ReplayResult {
     return this.replay.run(frame);
+  }
+
+  /** Where a TCP packet goes: the backend's address, `pass` or `drop`. */
+  send(ends: Endpoints, flags: number = TCP_FLAGS.syn): string {
+    const { verdict, frame } = this.run(tcpFrame(ends, { flags }));
+    if (verdict === XDP_TX) return formatIp(ipFromBytes(frame.subarray(30, 34)));
+    return verdict === XDP_PASS ? 'pass' : 'drop';
   }
 
   async protectVips(vips: readonly VipKey[]): Promise<void> {

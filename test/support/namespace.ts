@@ -66,6 +66,7 @@ const VNET_NEEDS_CHECKSUM = 1;
 
 /** The far end of a link: sends frames as they are, and gives those that came. */
 export class Wire {
+  #isOpen = true;
   readonly #fd: number;
   readonly #buffer = new Uint8Array(MAX_FRAME_BYTES);
 
@@ -113,7 +114,10 @@ export class Wire {
     }
   }
 
+  /** Idempotent: the number may be another socket's by the second time. */
   close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     closeSocket(this.#fd);
   }
 

@@ -5,14 +5,13 @@ import { Reconciler } from '../../control-plane/reconcile/reconciler.js';
 import type { Change } from '../../control-plane/state/changes.js';
 import { Store } from '../../control-plane/state/store.js';
 import { EventLog } from '../../control-plane/watch/event-log.js';
-import { formatIp, ipFromBytes, parseMac } from '../../lb/net/address.js';
+import { parseMac } from '../../lb/net/address.js';
 import { FakeClock } from '../health/fake-clock.js';
+import { createBackend, createVip } from './changes.js';
 import { MemoryDatapath } from './memory-datapath.js';
-import { TCP_FLAGS, tcpFrame } from './packets.js';
+import { TCP_FLAGS } from './packets.js';
 import { silentLog } from './silent-log.js';
 
-/** Verdicts of the program (uapi/linux/bpf.h). */
-const XDP = { pass: 2, tx: 3 } as const;
 export const VIP = '192.0.2.10';
 const CLIENT = '198.51.100.1';
 const NEXT_HOP = parseMac('02:00:00:00:00:99');
@@ -41,33 +40,15 @@ export class ReconcileBed {
     await this.make({ ...pool, kind: 'create-pool', id: 'web', displayName: '' });
     for (let i = 0; i < backends; i++) {
       const id = String.fromCharCode(97 + i);
-      await this.make({
-        kind: 'create-backend',
-        pool: 'pools/web',
-        id,
-        address: `10.0.0.${i + 1}`,
-        weight: 1,
-      });
+      await this.make(createBackend({ id, address: `10.0.0.${i + 1}` }));
     }
-    await this.make({
-      kind: 'create-vip',
-      id: 'web',
-      displayName: '',
-      address: VIP,
-      port: 80,
-      protocol: 'tcp',
-      pool: 'pools/web',
-    });
+    await this.make(createVip({ address: VIP }));
   }
 
   /** Where a packet of a flow goes: a backend's address, or the verdict. */
   send(sport: number, { syn = true } = {}): string {
     const flags = syn ? TCP_FLAGS.syn : TCP_FLAGS.ack;
-    const { verdict, frame } = this.datapath.run(
-      tcpFrame({ src: CLIENT, dst: VIP, sport, dport: 80 }, { flags }),
-    );
-    if (verdict === XDP.tx) return formatIp(ipFromBytes(frame.subarray(30, 34)));
-    return verdict === XDP.pass ? 'pass' : 'drop';
+    return this.datapath.send({ src: CLIENT, dst: VIP, sport, dport: 80 }, flags);
   }
 
   /** How many of 400 new flows each backend gets; what is not forwarded is counted as `drop` or `pass`. */

@@ -8,6 +8,7 @@ import type { ApiSecurity } from '../../control-plane/grpc/exposure.js';
 import { formatListen, type ListenAddress } from '../../control-plane/grpc/listen.js';
 import { loadApi } from '../../control-plane/grpc/proto.js';
 import { createLog } from '../../control-plane/log.js';
+import { LOOPBACK } from './memory-control.js';
 import { MemoryDatapath } from './memory-datapath.js';
 
 const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -132,8 +133,6 @@ export class SecurityBed {
     await this.#control?.stop();
   }
 }
-
-export const LOOPBACK: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 /** A caller with credentials of its own, on a connection of its own. */
 export class SecurityClient {

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliBed } from '../../../test/support/cli.js';
+import { CliBed } from '../../../test/support/cli-bed.js';
 import { createProgram } from '../program.js';
 import { type AskNames, complete } from './complete.js';
 import { SHELLS } from './scripts.js';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliBed } from '../../../test/support/cli.js';
+import { CliBed } from '../../../test/support/cli-bed.js';
 
 const MAIN = fileURLToPath(new URL('../../../dist/control-plane/cli/main.js', import.meta.url));
 const isBuilt = existsSync(MAIN);
@@ -60,21 +60,7 @@ describe.skipIf(!isBuilt)(`waggle top on a terminal (${isBuilt ? 'dist/' : 'dist
   let bed: CliBed;
   beforeAll(async () => {
     bed = await CliBed.start();
-    await bed.must('create', 'pool', 'web');
-    await bed.must('create', 'backend', 'web/a', '--address', '10.0.0.1');
-    await bed.must(
-      'create',
-      'vip',
-      'web',
-      '--address',
-      '192.0.2.1',
-      '--port',
-      '80',
-      '--protocol',
-      'tcp',
-      '--pool',
-      'web',
-    );
+    await bed.serve();
   });
   afterAll(() => bed.stop());
   const top = () => new Terminal(['--server', bed.server, 'top', '--interval', '100ms']);

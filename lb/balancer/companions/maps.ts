@@ -1,22 +1,14 @@
-import { type BpfMap, ERRNO } from '../../bpf/maps/map.js';
+import type { BpfMap } from '../../bpf/maps/map.js';
 import { CodedError } from '../../errors.js';
-import { encode } from '../structs.js';
-import { type MapSchema, U32 } from './schema.js';
+import { CheckedMaps, type MapFault } from '../checked-maps.js';
+import { encode, type MapSchema } from '../structs.js';
+import { U32 } from './schema.js';
+
+/** Those of MapFault, written out: who looks for a code finds it. */
+type MapCode = 'COMPANION_MAP_MISSING' | 'COMPANION_MAP_SHAPE' | 'COMPANION_WRITE';
 
 export type CompanionFault =
-  | { readonly code: 'COMPANION_MAP_MISSING'; readonly map: string }
-  | {
-      readonly code: 'COMPANION_MAP_SHAPE';
-      readonly map: string;
-      readonly keySize: number;
-      readonly valueSize: number;
-    }
-  | {
-      readonly code: 'COMPANION_WRITE';
-      readonly map: string;
-      readonly operation: string;
-      readonly errno: number;
-    }
+  | (MapFault<'COMPANION'> & { readonly code: MapCode })
   | { readonly code: 'COMPANION_RANGE'; readonly what: string; readonly value: number }
   | { readonly code: 'COMPANION_KEYS_FULL'; readonly keys: number };
 
@@ -35,33 +27,10 @@ export function checkRange(what: string, value: number, min: number, max: number
 export const u32Bytes = (value: number): Uint8Array => encode(U32, { value });
 
 /** The maps of one companion by name, each of the shape that its schema says; writes that are refused are faults. */
-export class CompanionMaps<S extends MapSchema> {
-  readonly #maps: ReadonlyMap<string, BpfMap>;
-
+export class CompanionMaps<S extends MapSchema> extends CheckedMaps<S, 'COMPANION'> {
   /** @throws CompanionError COMPANION_MAP_MISSING, COMPANION_MAP_SHAPE */
   constructor(maps: ReadonlyMap<string, BpfMap>, schema: S) {
-    this.#maps = new Map(
-      Object.entries(schema).map(([name, { key, value }]) => [
-        name,
-        checkedMap(maps.get(name), name, key.sizeBytes, value.sizeBytes),
-      ]),
-    );
-  }
-
-  get(name: keyof S & string): BpfMap {
-    // The constructor has put every name of the schema in.
-    return this.#maps.get(name)!;
-  }
-
-  /** @throws CompanionError COMPANION_WRITE */
-  update(name: keyof S & string, key: Uint8Array, value: Uint8Array): void {
-    this.#check(name, 'update', this.get(name).update(key, value));
-  }
-
-  /** Take an entry out; one that is not there is out already. @throws CompanionError COMPANION_WRITE */
-  delete(name: keyof S & string, key: Uint8Array): void {
-    const result = this.get(name).delete(key);
-    if (result !== -ERRNO.ENOENT) this.#check(name, 'delete', result);
+    super(maps, schema, { area: 'COMPANION', Fault: CompanionError });
   }
 
   /** Copies of a row of a per-CPU map, one a CPU. */
@@ -71,25 +40,4 @@ export class CompanionMaps<S extends MapSchema> {
     const stride = map.valueBytes / map.cpus;
     return Array.from({ length: map.cpus }, (_, cpu) => value.subarray(cpu * stride, (cpu + 1) * stride));
   }
-
-  #check(map: string, operation: string, result: number): void {
-    if (result >= 0) return;
-    const name = Object.entries(ERRNO).find(([, errno]) => errno === -result)?.[0] ?? `errno ${-result}`;
-    throw new CompanionError(
-      { code: 'COMPANION_WRITE', map, operation, errno: -result },
-      `map ${map}: ${operation} failed: ${name}`,
-    );
-  }
-}
-
-function checkedMap(map: BpfMap | undefined, name: string, keyBytes: number, valueBytes: number): BpfMap {
-  if (map === undefined) {
-    throw new CompanionError({ code: 'COMPANION_MAP_MISSING', map: name }, `map ${name} is missing`);
-  }
-  const { keySize, valueSize } = map.spec;
-  if (keySize === keyBytes && valueSize === valueBytes) return map;
-  throw new CompanionError(
-    { code: 'COMPANION_MAP_SHAPE', map: name, keySize, valueSize },
-    `map ${name} has keys of ${keySize} and values of ${valueSize} bytes, wanted ${keyBytes} and ${valueBytes}`,
-  );
 }

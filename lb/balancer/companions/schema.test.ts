@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ObjectSpec } from '../../bpf/object/spec.js';
 import { Replay } from '../../engine/replay.js';
 import { parseIp } from '../../net/address.js';
-import type { Struct } from '../structs.js';
+import type { MapSchema, Struct } from '../structs.js';
 import { DecapTables } from './decap.js';
 import { HealthcheckTables } from './healthcheck.js';
 import { CompanionError } from './maps.js';
@@ -19,7 +19,6 @@ import {
   HC_STATS,
   HEALTHCHECK_MAPS,
   MAX_HC_KEYS,
-  type MapSchema,
   ROOT_MAP,
   ROOT_SLOTS,
 } from './schema.js';

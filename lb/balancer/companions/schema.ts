@@ -3,7 +3,7 @@
  * have them. Addresses are bytes in wire order, IPv4 in the first four of sixteen, but where said otherwise.
  */
 import { DECAP_STATS, IP_ADDRESS, U32, U64 } from '../schema.js';
-import { bytes, type Struct, u8, u16be, u64 } from '../structs.js';
+import { bytes, type MapSchema, type Struct, u8, u16be, u64 } from '../structs.js';
 
 export { DECAP_STATS, IP_ADDRESS, U32, U64 } from '../schema.js';
 
@@ -48,9 +48,6 @@ export const HC_STATS = {
 } as const satisfies Struct;
 
 /** A counter on its own. */
-
-/** Key and value of each map of an object, under the map's name. */
-export type MapSchema = Readonly<Record<string, { readonly key: Struct; readonly value: Struct }>>;
 
 export const HEALTHCHECK_MAPS = {
   hc_reals_map: { key: U32, value: HC_REAL_DEFINITION },
