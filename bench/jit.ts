@@ -5,6 +5,7 @@ import { OPTIMISATIONS } from '../lb/bpf/jit/optimisations.js';
 import { ArenaRig, benchObject, netNs } from './balancer-rig.js';
 import type { FirstPackets } from './first-packets.js';
 import { type Comparison, interleave, type Plan, type Series, turns } from './report.js';
+import { SAMPLE_CASES, SampleRig } from './sample-rig.js';
 import { CONNECTION_HIT, NEW_CONNECTION, SCENARIOS } from './scenarios.js';
 
 const CONNECTIONS = 65_536;
@@ -38,6 +39,32 @@ async function benchOptimisations(rig: ArenaRig, { rounds, isQuick }: Plan): Pro
       unit: 'ns a packet',
       baseline: ALL,
       series: await interleave(Object.fromEntries(runs), rounds),
+    });
+  }
+  return comparisons;
+}
+
+/** The same where the balancer has no use for it: programs that have, with it and without. */
+async function benchSamples({ rounds, isQuick }: Plan): Promise<Comparison[]> {
+  const repeat = isQuick ? 200_000 : 2_000_000;
+  const comparisons: Comparison[] = [];
+  for (const sample of SAMPLE_CASES) {
+    const rig = new SampleRig(sample);
+    const empty = rig.instantiate(rig.compile('empty'));
+    const netNsOf = (without: LeftOut) => {
+      const program = rig.instantiate(rig.compile(without));
+      return () => rig.timeNs(program, repeat) - rig.timeNs(empty, repeat);
+    };
+    const runs = {
+      [ALL]: netNsOf(new Set()),
+      [`without ${sample.shows}`]: netNsOf(new Set([sample.shows])),
+    };
+    for (const run of Object.values(runs)) run();
+    comparisons.push({
+      title: `JIT, ${sample.what} (test/samples/${sample.object}.bpf.c: ${sample.program}), net of an empty program`,
+      unit: 'ns a packet',
+      baseline: ALL,
+      series: await interleave(runs, rounds),
     });
   }
   return comparisons;
@@ -94,5 +121,9 @@ async function benchFirstPackets({ systemRounds }: Plan): Promise<Comparison[]> 
 /** What makes the compiled balancer fast, part by part, and whether it is from the first packet on. */
 export async function benchJit(plan: Plan): Promise<Comparison[]> {
   const rig = new ArenaRig(benchObject(), { cpus: 1, entries: CONNECTIONS });
-  return [...(await benchOptimisations(rig, plan)), ...(await benchFirstPackets(plan))];
+  return [
+    ...(await benchOptimisations(rig, plan)),
+    ...(await benchSamples(plan)),
+    ...(await benchFirstPackets(plan)),
+  ];
 }

@@ -113,6 +113,9 @@ class Generator {
         return this.#call();
       case 8:
         return this.#stackAccess();
+      case 9:
+      case 10:
+        return this.#neighbours();
       case 16:
       case 17:
       case 18:
@@ -176,9 +179,66 @@ class Generator {
         return [`*(u${bits} *)${place} = r${register}`];
       case 1:
         return [`*(u${bits} *)${place} = ${this.#immediate()}`];
-      default:
-        return [`r${register} = *(${bits < 64 ? this.#pick(['u', 's']) : 'u'}${bits} *)${place}`];
+      default: {
+        const load = `r${register} = *(${bits < 64 ? this.#pick(['u', 's']) : 'u'}${bits} *)${place}`;
+        const isTurned = bits > 8 && this.#below(3) === 0;
+        return isTurned ? [load, `r${register} = be${bits} r${register}`] : [load];
+      }
     }
+  }
+
+  /** Bytes side by side, as compilers use them where nothing is aligned: put together, taken apart, copied, set. */
+  #neighbours(): string[] {
+    const count = this.#pick([2, 3, 4, 8]);
+    const place = () => {
+      const [register, start, bytes] = this.#pick([
+        [7, 0, PACKET_BYTES],
+        [7, 0, PACKET_BYTES],
+        [9, 0, VALUE_BYTES],
+        [10, -SCALAR_BYTES, SCALAR_BYTES],
+      ] as const);
+      const first = start + this.#below(bytes - count + 1);
+      return (index: number) => {
+        const at = first + index;
+        return `(r${register} ${at < 0 ? '-' : '+'} ${Math.abs(at)})`;
+      };
+    };
+    const [whole, part] = this.#pick([
+      [2, 3],
+      [8, 0],
+      [5, 4],
+    ] as const);
+    const [from, to] = [place(), place()];
+    const letter = this.#pick(['r', 'w']);
+    const sign = this.#pick(['|=', '+=', '^=']);
+    const isReverse = this.#below(2) === 0;
+    const kind = this.#below(4);
+    const lines = Array.from({ length: count }, (_, index) => {
+      const shift = (8 * (isReverse ? count - 1 - index : index)) % (letter === 'w' ? 32 : 64);
+      switch (kind) {
+        case 0:
+          return [
+            `r${part} = *(u8 *)${from(index)}`,
+            `${letter}${part} <<= ${shift}`,
+            `${letter}${whole} ${sign} ${letter}${part}`,
+          ];
+        case 1:
+          return [
+            `${letter}${part} = ${letter}${whole}`,
+            `${letter}${part} >>= ${shift}`,
+            `*(u8 *)${to(index)} = r${part}`,
+          ];
+        case 2: {
+          const at = isReverse ? count - 1 - index : index;
+          return [`r${part} = *(u8 *)${from(at)}`, `*(u8 *)${to(at)} = r${part}`];
+        }
+        default:
+          return [`*(u8 *)${to(index)} = ${this.#below(256)}`];
+      }
+    });
+    // Now and then something comes in between.
+    if (this.#below(3) === 0) lines.splice(this.#below(count), 0, this.#packetAccess());
+    return [...(kind === 0 ? [`r${whole} = 0`] : []), ...lines.flat()];
   }
 
   /** Through a pointer with a number in it that a mask bounds. */

@@ -181,6 +181,7 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
     },
   },
   oldmaps: { runs: ['drops', 'spread'] },
+  packed: { runs: ['rewrite', 'answer', 'reflect', 'smear'] },
   payload: { runs: ['search', 'masked'] },
   percpu: { runs: ['scratch', 'other_cpus'] },
   proprietary: {

@@ -1,5 +1,14 @@
+import type { HelperUser } from '../helpers/prototypes.js';
 import type { Instruction } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
+import {
+  SKB_DATA,
+  SKB_DATA_END,
+  SKB_DATA_META,
+  XDP_MD_DATA,
+  XDP_MD_DATA_END,
+  XDP_MD_DATA_META,
+} from '../memory/layout.js';
 import { accesses, escapingRegisters } from './accesses.js';
 import { type BasicBlock, type BpfFunction, reversePostorder, type Terminator } from './cfg.js';
 import {
@@ -33,15 +42,24 @@ export interface AnalysedFunction extends BpfFunction {
 /** Everything that a function may do to what its arguments point at. */
 const UNKNOWN_USE: ArgumentUse = { reads: [], writes: [], escapes: true };
 
+/** Fields of the context that point into the packet, by the program's type. */
+const PACKET_FIELDS: Record<HelperUser, readonly number[]> = {
+  xdp: [XDP_MD_DATA, XDP_MD_DATA_END, XDP_MD_DATA_META],
+  sched_cls: [SKB_DATA, SKB_DATA_END, SKB_DATA_META],
+};
+
 /**
  * Facts of every function, callees before callers. Functions that call each other in a circle know nothing of
  * each other's use of arguments.
+ * @param functions the entry first, which has the context in r1
+ * @param type the program's, which tells what the context is
  * @returns in the order of `functions`
  */
 export function analyse(
   functions: readonly BpfFunction[],
   maps: readonly ArenaMapInfo[],
   without: LeftOut = NOTHING_LEFT_OUT,
+  type: HelperUser = 'xdp',
 ): AnalysedFunction[] {
   const bySlot = new Map(functions.map((each) => [each.slot, each]));
   const uses = new Map<number, readonly ArgumentUse[]>();
@@ -55,7 +73,8 @@ export function analyse(
       for (const instruction of instructions)
         if (instruction.kind === 'call-local') visit(bySlot.get(instruction.target)!);
     // A copy: what is learnt later, in a circle, was not known here.
-    const result = analyseFunction(each, { maps, uses: new Map(uses), frozen, without });
+    const packetFields = each === functions[0] ? PACKET_FIELDS[type] : [];
+    const result = analyseFunction(each, { maps, uses: new Map(uses), frozen, packetFields, without });
     uses.set(each.slot, result.uses);
     done.set(each.slot, result);
   };

@@ -8,8 +8,9 @@ import type { Runtime } from '../maps/runtime.js';
 import { CPU_STACK_END, CPU_TAIL_CALLS, STACK_FRAME_BYTES } from '../memory/layout.js';
 import { type AnalysedFunction, analyse } from './analyse.js';
 import { splitFunctions } from './cfg.js';
-import { keySources } from './inline-maps.js';
+import { wordSources } from './inline-helpers.js';
 import { FunctionCode, type ModuleContext, type PlannedFunction } from './lower.js';
+import { mergeAccesses } from './merge-accesses.js';
 import { type LeftOut, NOTHING_LEFT_OUT } from './optimisations.js';
 import { makeReducible } from './reduce.js';
 import { CALL, DISPATCH, LOCAL_CALL, MAIN, RUN } from './signatures.js';
@@ -53,7 +54,8 @@ export function compileProgram(
 ): CompiledProgram {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', MEMORY_PAGES.initial, MEMORY_PAGES.maximum);
-  const functions = liveFunctions(analyse(splitFunctions(instructions), maps, without));
+  const analysed = analyse(splitFunctions(instructions), maps, without, type);
+  const functions = liveFunctions(without.has('merged-accesses') ? analysed : analysed.map(mergeAccesses));
   const [entry] = functions;
   assert(entry !== undefined, 'a program has an instruction');
   const { refs, bodies } = declareFunctions(module, functions);
@@ -160,7 +162,7 @@ function planFunction(
   context: Pick<ModuleContext, 'maps' | 'without'>,
 ): PlannedFunction {
   const { graph, sets } = makeReducible(fn.blocks.map(({ terminator }) => terminator));
-  const slots = planSlots(fn, (instruction, state) => keySources(instruction, state, context));
+  const slots = planSlots(fn, (instruction, state) => wordSources(instruction, state, context));
   return { fn, sets, slots, shapes: structure(graph) };
 }
 

@@ -16,6 +16,8 @@ export type Fact =
   | { readonly kind: 'function'; readonly target: number }
   /** A pointer that is not NULL, and not into a stack. */
   | { readonly kind: 'non-null' }
+  /** A pointer into the packet, or to its end. No other CPU has the packet while the program runs. */
+  | { readonly kind: 'packet' }
   /** May be a pointer into a stack, to nobody knows where. */
   | { readonly kind: 'lost' };
 
@@ -69,6 +71,8 @@ export interface FactContext {
   /** Use of r1 to r5 (at index 1 to 5) by the function at a slot; absent while it is not known. */
   readonly uses: ReadonlyMap<number, readonly ArgumentUse[]>;
   readonly frozen: readonly FrozenRegion[];
+  /** Offsets of the 32-bit fields of what r1 points at at the entry that are pointers into the packet. */
+  readonly packetFields: readonly number[];
   readonly without: LeftOut;
 }
 
@@ -114,6 +118,7 @@ function sameFact(a: Fact | undefined, b: Fact | undefined): boolean {
     case 'argument':
       return b.kind === a.kind && a.register === b.register && a.offset === b.offset;
     case 'non-null':
+    case 'packet':
     case 'lost':
       return true;
   }

@@ -1,4 +1,5 @@
 import type { HelperName } from '../helpers/prototypes.js';
+import type { Of } from '../isa/instruction.js';
 import {
   CPU_CLOCK_NS,
   XDP_MD_DATA,
@@ -7,8 +8,11 @@ import {
   XDP_MD_HARD_START,
 } from '../memory/layout.js';
 import type { State } from './facts.js';
-import { lowerLookup } from './inline-maps.js';
-import type { FunctionCode } from './lower.js';
+import { checksumSources, lowerChecksumDifference } from './inline-checksum.js';
+import { keySources, lowerLookup } from './inline-maps.js';
+import type { FunctionCode, ModuleContext } from './lower.js';
+import type { Optimisation } from './optimisations.js';
+import type { WordSource } from './slots.js';
 
 /** ETH_HLEN: what adjust_head must leave of a packet. */
 const ETHERNET_HEADER_BYTES = 14n;
@@ -29,15 +33,31 @@ const INLINE: Partial<Record<HelperName, Inline>> = {
     return true;
   },
   bpf_xdp_adjust_head: lowerAdjustHead,
+  bpf_csum_diff: lowerChecksumDifference,
 };
+
+/** Those that are left out by another name than the others, or look themselves. */
+const OPTIMISATION: Partial<Record<HelperName, Optimisation | undefined>> = {
+  bpf_map_lookup_elem: undefined,
+  bpf_csum_diff: 'inline-checksum',
+};
+
+/** What a helper reads whose body is written out, all of it; undefined where it is called. */
+export function wordSources(
+  instruction: Of<'call-helper'>,
+  state: State,
+  context: Pick<ModuleContext, 'maps' | 'without'>,
+): readonly WordSource[] | undefined {
+  return keySources(instruction, state, context) ?? checksumSources(instruction, state, context.without);
+}
 
 /**
  * Inline a helper's body where that pays.
  * @returns false where the helper is to be called
  */
 export function lowerHelper(code: FunctionCode, name: HelperName, state: State): boolean {
-  // Lookups are optimisations of their own.
-  if (name !== 'bpf_map_lookup_elem' && code.module.without.has('inline-helpers')) return false;
+  const optimisation = name in OPTIMISATION ? OPTIMISATION[name] : 'inline-helpers';
+  if (optimisation !== undefined && code.module.without.has(optimisation)) return false;
   return INLINE[name]?.(code, state) ?? false;
 }
 

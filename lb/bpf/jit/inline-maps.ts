@@ -4,8 +4,8 @@ import type { ArenaMapInfo } from '../maps/registry.js';
 import type { State } from './facts.js';
 import { hashKeyWords, type KeyWord, lowerHashLookup } from './inline-hash.js';
 import type { FunctionCode, ModuleContext } from './lower.js';
-import type { LeftOut } from './optimisations.js';
-import { type KeySource, piecesAt } from './slots.js';
+import type { LeftOut, Optimisation } from './optimisations.js';
+import { type WordSource, wordsAt } from './slots.js';
 import { constantKey, MAP_LOOKUP_ELEM } from './step.js';
 
 /** How a lookup is compiled: by what is known of its map. */
@@ -26,18 +26,21 @@ const ARRAY_KEY: readonly KeyWord[] = [{ offset: 0, bytes: 4 }];
 function lookupOf(state: State, maps: readonly ArenaMapInfo[], without: LeftOut): Lookup | undefined {
   const fact = state.registers[1];
   if (fact?.kind !== 'map' && fact?.kind !== 'inner-map') return undefined;
-  const isKnown = fact.kind === 'map' && !without.has('inline-array');
+  const isKnown = fact.kind === 'map';
   const map = fact.kind === 'map' ? maps[fact.map] : maps[fact.map]?.inner;
   if (map === undefined) return undefined;
+  const isWrittenOut = (optimisation: Optimisation) => isKnown && !without.has(optimisation);
   switch (map.type) {
     case 'ARRAY':
-      return isKnown ? { kind: 'array', map, words: ARRAY_KEY } : { kind: 'import', name: 'array_lookup' };
+      return isWrittenOut('inline-array')
+        ? { kind: 'array', map, words: ARRAY_KEY }
+        : { kind: 'import', name: 'array_lookup' };
     case 'PERCPU_ARRAY':
-      return isKnown
+      return isWrittenOut('inline-percpu-array')
         ? { kind: 'array', map, words: ARRAY_KEY }
         : { kind: 'import', name: 'percpu_array_lookup' };
     case 'ARRAY_OF_MAPS':
-      return isKnown
+      return isWrittenOut('inline-array')
         ? { kind: 'array', map, words: ARRAY_KEY }
         : { kind: 'import', name: 'array_of_maps_lookup' };
     case 'HASH':
@@ -45,7 +48,7 @@ function lookupOf(state: State, maps: readonly ArenaMapInfo[], without: LeftOut)
       const isLru = map.type === 'LRU_HASH';
       const words = without.has('inline-hash') ? undefined : hashKeyWords(map.keySize);
       if (words === undefined) return { kind: 'import', name: isLru ? 'lru_hash_lookup' : 'hash_lookup' };
-      return { kind: 'hash', isLru, words, ...(fact.kind === 'map' ? { descriptor: map.descriptor } : {}) };
+      return { kind: 'hash', isLru, words, ...(isKnown ? { descriptor: map.descriptor } : {}) };
     }
     // The runtime's body looks for the map's type itself.
     default:
@@ -58,7 +61,7 @@ export function keySources(
   instruction: Of<'call-helper'>,
   state: State,
   { maps, without }: Pick<ModuleContext, 'maps' | 'without'>,
-): readonly KeySource[] | undefined {
+): readonly WordSource[] | undefined {
   if (instruction.id !== MAP_LOOKUP_ELEM) return undefined;
   const lookup = lookupOf(state, maps, without);
   return lookup === undefined || lookup.kind === 'import'
@@ -66,21 +69,8 @@ export function keySources(
     : sourcesOf(lookup.words, state, without);
 }
 
-function sourcesOf(words: readonly KeyWord[], state: State, without: LeftOut): KeySource[] {
-  const pointer = without.has('stack-locals') ? undefined : state.registers[2];
-  return words.map((word) => ({
-    ...word,
-    pieces: pointer?.kind === 'frame' ? piecesAt(state, pointer.offset + word.offset, word.bytes) : undefined,
-  }));
-}
-
-const LOAD = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
-
-/** A word of the key that r2 points at, an i64 that is zero above it. */
-function pushWord(code: FunctionCode, state: State, { offset, bytes, pieces }: KeySource): void {
-  if (pieces) code.pushPieces(pieces);
-  else code.w.memory(LOAD[bytes], code.pushAddress(2, offset, state));
-}
+const sourcesOf = (words: readonly KeyWord[], state: State, without: LeftOut): WordSource[] =>
+  wordsAt(2, words, state, without);
 
 /** bpf_map_lookup_elem: the value's address or 0, as an i64. False where the map is not known. */
 export function lowerLookup(code: FunctionCode, state: State): boolean {
@@ -104,7 +94,7 @@ export function lowerLookup(code: FunctionCode, state: State): boolean {
         descriptor,
         isLru: lookup.isLru,
         words: lookup.words,
-        pushWord: (index) => pushWord(code, state, sources[index]!),
+        pushWord: (index) => code.pushWord(sources[index]!, state),
       });
       return true;
     }
@@ -147,7 +137,7 @@ function lowerArrayLookup(code: FunctionCode, state: State, map: ArenaMapInfo): 
     return;
   }
   const at = code.scratch('i32', 'index');
-  for (const source of sourcesOf(ARRAY_KEY, state, code.module.without)) pushWord(code, state, source);
+  for (const source of sourcesOf(ARRAY_KEY, state, code.module.without)) code.pushWord(source, state);
   w.op('i32.wrap_i64').set(at);
   if (map.type === 'ARRAY_OF_MAPS') {
     w.get(at).i32(map.maxEntries).op('i32.lt_u').if('i32');

@@ -2,6 +2,7 @@ import { assertNever } from '../../errors.js';
 import type { Of, Operand } from '../isa/instruction.js';
 import type { AluName } from '../isa/opcodes.js';
 import type { FunctionCode } from './lower.js';
+import { lowerSwap } from './lower-swap.js';
 import type { PlainOp } from './wasm-opcodes.js';
 
 /** Operation of both widths, named without the type. */
@@ -118,42 +119,4 @@ function lowerDivision(code: FunctionCode, op: Division, width: 32 | 64, dst: Op
     w.op('end');
   } else divide();
   w.op('end');
-}
-
-/** Byte order (RFC 9669 §4.2). The arena is little endian, as wasm is: `le` only cuts. */
-function lowerSwap(code: FunctionCode, { op, bits, dst }: Of<'swap'>): void {
-  const { w } = code;
-  if (op === 'le') {
-    if (bits === 64) return;
-    code.pushRegister(dst);
-    w.i64(bits === 16 ? 0xffffn : 0xffffffffn).op('i64.and');
-    code.setRegister(dst);
-    return;
-  }
-  if (bits === 64) {
-    const value = code.scratch('i64', 'swap');
-    code.pushRegister(dst);
-    for (const [mask, shift] of [
-      [0x00ff00ff00ff00ffn, 8n],
-      [0x0000ffff0000ffffn, 16n],
-    ] as const) {
-      w.set(value);
-      w.get(value).i64(mask).op('i64.and').i64(shift).op('i64.shl');
-      w.get(value).i64(shift).op('i64.shr_u').i64(mask).op('i64.and', 'i64.or');
-    }
-    w.i64(32n).op('i64.rotl');
-    code.setRegister(dst);
-    return;
-  }
-  const value = code.scratch('i32', 'swap');
-  code.pushRegister32(dst);
-  w.set(value);
-  if (bits === 16) {
-    w.get(value).i32(8).op('i32.shr_u').i32(0xff).op('i32.and');
-    w.get(value).i32(0xff).op('i32.and').i32(8).op('i32.shl', 'i32.or');
-  } else {
-    w.get(value).i32(8).op('i32.rotl').i32(0x00ff00ff).op('i32.and');
-    w.get(value).i32(24).op('i32.rotl').i32(0xff00ff00).op('i32.and', 'i32.or');
-  }
-  code.setRegister32(dst);
 }

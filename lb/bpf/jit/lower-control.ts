@@ -112,7 +112,8 @@ function callBack(code: FunctionCode, state: State, args: readonly (() => void)[
   }
   w.get(code.locals.frame).i32(STACK_FRAME_BYTES).op('i32.sub');
   const fact = state.registers[2];
-  if (fact?.kind === 'function') w.call(module.functionAt(fact.target));
+  if (fact?.kind === 'function' && !module.without.has('direct-calls'))
+    w.call(module.functionAt(fact.target));
   else {
     code.pushRegister32(2);
     w.call(module.dispatch());

@@ -10,8 +10,9 @@ import { JitError } from './fault.js';
 import { lowerHelper } from './inline-helpers.js';
 import { lowerArithmetic, SIGN_EXTEND } from './lower-alu.js';
 import { lowerBuiltin, lowerPacketLoad } from './lower-control.js';
+import { ACQUIRE, RELEASE, SIGNED_LOAD, STORE, UNSIGNED_LOAD } from './memory-ops.js';
 import type { LeftOut } from './optimisations.js';
-import { type FrameSlots, type Piece, pieceAt, placeName } from './slots.js';
+import { type FrameSlots, type Piece, pieceAt, placeName, type WordSource } from './slots.js';
 import { frozenLoad, step } from './step.js';
 import type { Shape } from './structure.js';
 import type { CodeWriter, FunctionRef, GlobalRef, Signature, TableRef, TypeRef } from './wasm-code.js';
@@ -70,22 +71,6 @@ const COMPARISON: Record<Exclude<JumpName, 'jset'>, readonly [yes: Comparison, n
   jsle: ['le_s', 'gt_s'],
 };
 
-const UNSIGNED_LOAD = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
-const SIGNED_LOAD = { 1: 'i64.load8_s', 2: 'i64.load16_s', 4: 'i64.load32_s', 8: 'i64.load' } as const;
-const STORE = { 1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.store' } as const;
-const ACQUIRE = {
-  1: 'i64.atomic.load8_u',
-  2: 'i64.atomic.load16_u',
-  4: 'i64.atomic.load32_u',
-  8: 'i64.atomic.load',
-} as const;
-const RELEASE = {
-  1: 'i64.atomic.store8',
-  2: 'i64.atomic.store16',
-  4: 'i64.atomic.store32',
-  8: 'i64.atomic.store',
-} as const;
-
 /** Translates the blocks of one BPF function into one wasm body. */
 export class FunctionCode {
   readonly w: CodeWriter;
@@ -135,8 +120,13 @@ export class FunctionCode {
     return local;
   }
 
+  /** Registers above r10 are the compiler's own: see `mergeAccesses`. */
+  #local(register: number): number {
+    return this.locals.registers[register] ?? this.scratch('i64', `x${register}`);
+  }
+
   pushRegister(register: number): void {
-    this.w.get(this.locals.registers[register]!);
+    this.w.get(this.#local(register));
   }
 
   /** The low 32 bits. */
@@ -146,7 +136,7 @@ export class FunctionCode {
   }
 
   setRegister(register: number): void {
-    this.w.set(this.locals.registers[register]!);
+    this.w.set(this.#local(register));
   }
 
   setRegister32(register: number): void {
@@ -184,6 +174,12 @@ export class FunctionCode {
       if (at > 0) this.w.op('i64.or');
       at += bytes;
     }
+  }
+
+  /** A word behind an argument, an i64 that is zero above it. */
+  pushWord({ register, offset, bytes, pieces }: WordSource, state: State): void {
+    if (pieces) this.pushPieces(pieces);
+    else this.w.memory(UNSIGNED_LOAD[bytes], this.pushAddress(register, offset, state));
   }
 
   /** Puts an address on the stack, less the static offset that is returned. */

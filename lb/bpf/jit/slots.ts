@@ -10,6 +10,7 @@ import {
   type State,
   slotAround,
 } from './facts.js';
+import type { LeftOut } from './optimisations.js';
 
 /** Bytes that the local of a place has from its byte `from` on. */
 export interface Piece {
@@ -20,8 +21,13 @@ export interface Piece {
   readonly fact: Fact | undefined;
 }
 
-/** A word of a key, `offset` bytes into it: the slots of the frame that hold it, where they are known. */
-export interface KeySource {
+/**
+ * A word that the code of a helper reads in place of its call, `offset` bytes behind an argument: the slots of the
+ * frame that hold it, where they are known.
+ */
+export interface WordSource {
+  /** The argument. */
+  readonly register: number;
   readonly offset: number;
   readonly bytes: 1 | 2 | 4 | 8;
   readonly pieces: readonly Piece[] | undefined;
@@ -63,12 +69,28 @@ export function piecesAt(state: State, offset: number, bytes: number): Piece[] |
   return pieces;
 }
 
+/** Where words behind an argument come from: those of the frame from its slots, where they are known. */
+export function wordsAt(
+  register: number,
+  words: readonly Pick<WordSource, 'offset' | 'bytes'>[],
+  state: State,
+  without: LeftOut,
+): WordSource[] {
+  const base = without.has('stack-locals') ? undefined : state.registers[register];
+  return words.map(({ offset, bytes }) => ({
+    register,
+    offset,
+    bytes,
+    pieces: base?.kind === 'frame' ? piecesAt(state, base.offset + offset, bytes) : undefined,
+  }));
+}
+
 /**
- * @param keySources words of the key of a lookup that is written out, relative to r2; undefined for other calls
+ * @param wordSources what a helper reads whose body is written out, all of it; undefined for other calls
  */
 export function planSlots(
   fn: AnalysedFunction,
-  keySources: (instruction: Of<'call-helper'>, state: State) => readonly KeySource[] | undefined,
+  wordSources: (instruction: Of<'call-helper'>, state: State) => readonly WordSource[] | undefined,
 ): FrameSlots {
   const { without } = fn.context;
   const inLocals = !without.has('stack-locals');
@@ -79,13 +101,13 @@ export function planSlots(
     if (fact?.kind !== 'constant') needed.add(placeName(origin));
   };
   for (const { instruction, state } of walk(fn)) {
-    const sources = instruction.kind === 'call-helper' ? keySources(instruction, state) : undefined;
+    const sources = instruction.kind === 'call-helper' ? wordSources(instruction, state) : undefined;
     if (sources !== undefined) {
-      const key = state.registers[2];
-      for (const { offset, bytes, pieces } of sources) {
+      for (const { register, offset, bytes, pieces } of sources) {
+        const base = state.registers[register];
         if (pieces) pieces.forEach(need);
-        else if (key?.kind === 'frame')
-          reads.push({ start: key.offset + offset, end: key.offset + offset + bytes });
+        else if (base?.kind === 'frame')
+          reads.push({ start: base.offset + offset, end: base.offset + offset + bytes });
       }
       continue;
     }

@@ -69,6 +69,15 @@ export function frozenLoad(
   return signed ? BigInt.asUintN(64, BigInt.asIntN(8 * bytes, value)) : value;
 }
 
+function isPacketField(
+  { off, bytes }: Of<'load'>,
+  base: Fact | undefined,
+  { packetFields }: FactContext,
+): boolean {
+  if (base?.kind !== 'argument' || base.register !== 1 || bytes !== 4) return false;
+  return packetFields.includes(base.offset + off);
+}
+
 function loadFact(instruction: Of<'load'>, state: State, context: FactContext): Fact | undefined {
   const base = state.registers[instruction.src];
   if (base?.kind === 'frame' && !instruction.signed) {
@@ -82,6 +91,7 @@ function loadFact(instruction: Of<'load'>, state: State, context: FactContext): 
       ? LOST
       : undefined;
   }
+  if (isPacketField(instruction, base, context)) return { kind: 'packet' };
   const value = frozenLoad(instruction, state, context);
   return value === undefined ? undefined : constant(value);
 }

@@ -98,10 +98,10 @@ local.get $swap
 i64.const 71777214294589695
 i64.and
 i64.const 8
-i64.shl
+i64.rotl
 local.get $swap
-i64.const 8
-i64.shr_u
+i64.const 56
+i64.rotl
 i64.const 71777214294589695
 i64.and
 i64.or
@@ -109,16 +109,14 @@ local.set $swap
 local.get $swap
 i64.const 281470681808895
 i64.and
-i64.const 16
-i64.shl
+i64.const 48
+i64.rotl
 local.get $swap
 i64.const 16
-i64.shr_u
+i64.rotl
 i64.const 281470681808895
 i64.and
 i64.or
-i64.const 32
-i64.rotl
 local.set $r2
 
 ;; r2 = bswap16 r2
@@ -164,10 +162,10 @@ local.get $swap
 i64.const 71777214294589695
 i64.and
 i64.const 8
-i64.shl
+i64.rotl
 local.get $swap
-i64.const 8
-i64.shr_u
+i64.const 56
+i64.rotl
 i64.const 71777214294589695
 i64.and
 i64.or
@@ -175,14 +173,12 @@ local.set $swap
 local.get $swap
 i64.const 281470681808895
 i64.and
-i64.const 16
-i64.shl
+i64.const 48
+i64.rotl
 local.get $swap
 i64.const 16
-i64.shr_u
+i64.rotl
 i64.const 281470681808895
 i64.and
 i64.or
-i64.const 32
-i64.rotl
 local.set $r2
