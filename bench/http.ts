@@ -13,8 +13,10 @@ import { type Comparison, interleave, type Plan, type Series } from './report.js
 const PORT = 80;
 const CONNECTIONS = [1, 10, 100, 1000] as const;
 const QUICK_CONNECTIONS = [10] as const;
-/** Of load in a round: to open a thousand connections takes some of it. */
+/** Of load in a round. */
 const LEAST_SECONDS = 1;
+/** A round is longer for more connections: each of them is to have several turns. */
+const CONNECTIONS_A_SECOND = 500;
 const CLIENT = 'client';
 const BACKEND = 'a';
 const PROXY = 'haproxy';
@@ -170,7 +172,12 @@ export async function benchHttp({ systemRounds, seconds, isQuick }: Plan): Promi
       await serve(lb, vipOf(engine), direct);
     }
     const to = (address: string) => (connections: number) =>
-      load(topology, address, Math.max(seconds, LEAST_SECONDS), connections);
+      load(
+        topology,
+        address,
+        Math.max(seconds, LEAST_SECONDS, connections / CONNECTIONS_A_SECOND),
+        connections,
+      );
     const ways = {
       [HAPROXY]: to(topology.host(PROXY).address4),
       ...Object.fromEntries(engines.map((engine) => [nameOf(engine), to(vipOf(engine))])),
