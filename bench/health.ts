@@ -3,7 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Monitor } from '../control-plane/health/monitor.js';
 import { Probes } from '../control-plane/health/prober.js';
-import { type HealthCheck, type Probe, SYSTEM_CLOCK } from '../control-plane/health/types.js';
+import {
+  type GrpcProbe,
+  type HealthCheck,
+  type HttpProbe,
+  type Probe,
+  SYSTEM_CLOCK,
+} from '../control-plane/health/types.js';
 import { parseIp } from '../lb/net/address.js';
 import type { HealthPorts } from './health-targets.js';
 import { type Comparison, interleave } from './report.js';
@@ -21,45 +27,36 @@ const ADDRESSES = Array.from(
   (_, i) => `127.1.${Math.floor(i / PER_BLOCK)}.${(i % PER_BLOCK) + 1}`,
 );
 
-/** A call takes the server's process several times what it takes ours: so many are what it can answer. */
-const GRPC_TARGETS = 1000;
+/**
+ * A handshake takes the servers' process several times what it takes ours, and a session of HTTP/2 twice: so many are
+ * what it can answer. A probe costs less where there are more of them at a time.
+ */
+const HTTP2_TARGETS = 2000;
+const TLS_TARGETS = 500;
+/** For first handshakes, on a machine that has other work. */
+const PATIENCE_MS = 30_000;
+const POLL_MS = 100;
+
+/** A contender: what it asks, and how many. */
+interface Kind {
+  readonly probe: Probe;
+  readonly targets: number;
+  /** So many begin at once, and the others when these are healthy; absent: all. */
+  readonly together?: number;
+}
 
 /**
  * What checking 5,000 backends once a second costs this process, percent of a core, user and system together. Each
  * has an address of its own in 127/8; the servers are another process, and are not counted, but over the loopback
- * interface the kernel's part of their work is.
+ * interface the kernel's part of their work is. "kept" are checks that reuse their connection.
  */
 export async function benchHealth(rounds: number): Promise<Comparison[]> {
   const child = fork(fileURLToPath(new URL('./health-targets.js', import.meta.url)), ADDRESSES);
   try {
     const ports = await portsOf(child);
-    const ping = Buffer.from('ping');
-    const probes: Readonly<Record<string, Probe>> = {
-      tcp: { kind: 'tcp', port: ports.tcp },
-      http: {
-        kind: 'http',
-        port: ports.http,
-        tls: false,
-        insecureSkipVerify: false,
-        host: '',
-        path: '/health',
-        method: 'GET',
-        expectedStatuses: [{ from: 200, to: 299 }],
-      },
-      grpc: {
-        kind: 'grpc',
-        port: ports.grpc,
-        service: '',
-        tls: false,
-        insecureSkipVerify: false,
-        host: '',
-      },
-      udp: { kind: 'udp', port: ports.udp, send: ping, expect: ping },
-      icmp: { kind: 'icmp', payloadBytes: 56 },
-    };
-    const contenders = Object.entries(probes).map(
-      ([name, probe]) =>
-        [name, () => measure(probe, probe.kind === 'grpc' ? GRPC_TARGETS : TARGETS)] as const,
+    const kinds = kindsOf(ports);
+    const contenders = Object.entries(kinds).map(
+      ([name, kind]) => [name, () => measure(kind, ports.certificate)] as const,
     );
     const series = await interleave(Object.fromEntries(contenders), rounds);
     const title = `checking ${TARGETS.toLocaleString('en-US')} backends every ${INTERVAL_MS} ms`;
@@ -69,12 +66,39 @@ export async function benchHealth(rounds: number): Promise<Comparison[]> {
         unit: '% of a core',
         baseline: 'tcp',
         series,
-        aim: { of: 'median', most: 50, series: Object.keys(probes) },
+        aim: { of: 'median', most: 50, series: Object.keys(kinds) },
       },
     ];
   } finally {
     child.disconnect();
   }
+}
+
+function kindsOf(ports: HealthPorts): Readonly<Record<string, Kind>> {
+  const server = { tls: false, insecureSkipVerify: false, host: '', reuseConnection: false } as const;
+  const http: HttpProbe = {
+    kind: 'http',
+    port: ports.http,
+    ...server,
+    path: '/health',
+    method: 'GET',
+    expectedStatuses: [{ from: 200, to: 299 }],
+  };
+  const https = { ...http, port: ports.https, tls: true, host: ports.tlsName };
+  const grpc: GrpcProbe = { kind: 'grpc', port: ports.grpc, service: '', ...server };
+  const ping = Buffer.from('ping');
+  const kept = { reuseConnection: true };
+  return {
+    tcp: { probe: { kind: 'tcp', port: ports.tcp }, targets: TARGETS },
+    http: { probe: http, targets: TARGETS },
+    'http kept': { probe: { ...http, ...kept }, targets: TARGETS },
+    https: { probe: https, targets: TLS_TARGETS },
+    'https kept': { probe: { ...https, ...kept }, targets: TARGETS, together: TLS_TARGETS },
+    grpc: { probe: grpc, targets: HTTP2_TARGETS },
+    'grpc kept': { probe: { ...grpc, ...kept }, targets: TARGETS, together: HTTP2_TARGETS },
+    udp: { probe: { kind: 'udp', port: ports.udp, send: ping, expect: ping }, targets: TARGETS },
+    icmp: { probe: { kind: 'icmp', payloadBytes: 56 }, targets: TARGETS },
+  };
 }
 
 function portsOf(child: ChildProcess): Promise<HealthPorts> {
@@ -85,8 +109,8 @@ function portsOf(child: ChildProcess): Promise<HealthPorts> {
 }
 
 /** Percent of a core for all targets at their interval, from what so many of them took. */
-async function measure(probe: Probe, targets: number): Promise<number> {
-  const probes = new Probes({ clock: SYSTEM_CLOCK });
+async function measure({ probe, targets, together = targets }: Kind, ca: string): Promise<number> {
+  const probes = new Probes({ clock: SYSTEM_CLOCK, ca });
   const monitor = new Monitor({ clock: SYSTEM_CLOCK, probe: probes.probe, seed: 'bench' });
   const check: HealthCheck = {
     name: probe.kind,
@@ -102,12 +126,16 @@ async function measure(probe: Probe, targets: number): Promise<number> {
     firstResultDecides: true,
   };
   try {
-    monitor.setTargets(
-      ADDRESSES.slice(0, targets).map((address, i) => ({
-        target: { key: `pools/web/backends/${i}`, address: parseIp(address), port: 1 },
-        checks: [check],
-      })),
-    );
+    const watched = ADDRESSES.slice(0, targets).map((address, i) => ({
+      target: { key: `pools/web/backends/${i}`, address: parseIp(address), port: 1 },
+      checks: [check],
+    }));
+    for (let count = together; count < targets; count += together) {
+      monitor.setTargets(watched.slice(0, count));
+      await untilHealthy(monitor);
+    }
+    monitor.setTargets(watched);
+    await untilHealthy(monitor);
     await sleep(WARM_UP_MS);
     const probesMade = () => monitor.counts().reduce((sum, { count }) => sum + count, 0);
     const before = process.cpuUsage();
@@ -124,5 +152,14 @@ async function measure(probe: Probe, targets: number): Promise<number> {
   } finally {
     monitor.stop();
     probes.close();
+  }
+}
+
+/** Wait until all targets are healthy; what is not by then the measurement finds out. */
+async function untilHealthy(monitor: Monitor): Promise<void> {
+  const untilMs = SYSTEM_CLOCK.nowMs() + PATIENCE_MS;
+  while (SYSTEM_CLOCK.nowMs() < untilMs) {
+    if (Array.from(monitor.statuses()).every(({ state }) => state === 'healthy')) return;
+    await sleep(POLL_MS);
   }
 }

@@ -66,16 +66,22 @@ const PROBE_PARTS: readonly Field<ProbePart>[] = [
     'service',
   ),
   part('--verify <on|off>', 'https, grpcs: whether the certificate is checked', onOff, 'verify'),
+  part(
+    '--reuse-connection <on|off>',
+    'http, grpc: whether the connection is kept for the next probe (default: off)',
+    onOff,
+    'reuseConnection',
+  ),
   part('--payload-bytes <n>', 'icmp: bytes of data, 0 to 1412', wholeNumber(0, 1412), 'payloadBytes'),
 ];
 
 /** Flags that each probe takes. */
 const PROBE_FLAGS: Readonly<Record<Probe, readonly string[]>> = {
   tcp: ['port', 'send', 'expect'],
-  http: ['port', 'path', 'method', 'expectedStatuses', 'host', 'expect'],
-  https: ['port', 'path', 'method', 'expectedStatuses', 'host', 'expect', 'verify'],
-  grpc: ['port', 'service', 'host'],
-  grpcs: ['port', 'service', 'host', 'verify'],
+  http: ['port', 'path', 'method', 'expectedStatuses', 'host', 'expect', 'reuseConnection'],
+  https: ['port', 'path', 'method', 'expectedStatuses', 'host', 'expect', 'verify', 'reuseConnection'],
+  grpc: ['port', 'service', 'host', 'reuseConnection'],
+  grpcs: ['port', 'service', 'host', 'verify', 'reuseConnection'],
   icmp: ['payloadBytes'],
   udp: ['port', 'send', 'expect'],
 };

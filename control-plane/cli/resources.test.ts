@@ -187,9 +187,13 @@ describe('every field of a resource has a flag, which create and set put where t
         ['tcp', '--send', 'PING', '--expect', '+PONG'],
         { tcp: { send: 'UElORw==', expectPrefix: 'K1BPTkc=' } },
       ],
-      [['http'], { http: { tls: false } }],
+      [['http'], { http: { tls: false, reuseConnection: false } }],
+      [['https', '--reuse-connection', 'on'], { http: { tls: true, reuseConnection: true } }],
       [['grpc', '--service', 's', '--host', 'h'], { grpc: { service: 's', host: 'h', tls: false } }],
-      [['grpcs', '--verify', 'on'], { grpc: { tls: true, tlsInsecureSkipVerify: false } }],
+      [
+        ['grpcs', '--verify', 'on', '--reuse-connection', 'on'],
+        { grpc: { tls: true, tlsInsecureSkipVerify: false, reuseConnection: true } },
+      ],
       [['icmp', '--payload-bytes', '100'], { icmp: { payloadBytes: 100 } }],
     ];
     for (const [flags, message] of probes) {

@@ -154,6 +154,7 @@ function httpOf(given: ProbeEntry<'http'>): Probe {
     tls: given.tls ?? false,
     insecureSkipVerify: given.tlsInsecureSkipVerify ?? false,
     host: given.host ?? '',
+    reuseConnection: given.reuseConnection ?? false,
     path: textOr(given.path, HTTP_DEFAULTS.path),
     method: textOr(given.method, HTTP_DEFAULTS.method),
     expectedStatuses:
@@ -170,6 +171,7 @@ function grpcOf(given: ProbeEntry<'grpc'>): Probe {
     tls: given.tls ?? false,
     insecureSkipVerify: given.tlsInsecureSkipVerify ?? false,
     host: given.host ?? '',
+    reuseConnection: given.reuseConnection ?? false,
   };
 }
 

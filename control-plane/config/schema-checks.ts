@@ -18,6 +18,9 @@ const TLS = flag.optional().describe('Over TLS. False unless given.');
 const SKIP_VERIFY = flag
   .optional()
   .describe('Accept whatever certificate the backend shows. False unless given.');
+const REUSE_CONNECTION = flag
+  .optional()
+  .describe('Keep the connection from one probe to the next while the backend does. False unless given.');
 
 const payload = object('a payload', {
   text: text.optional().describe('As UTF-8.'),
@@ -54,6 +57,7 @@ const http = object('http', {
     .optional()
     .describe('As 204 or 200-299. 200-399 unless given; redirects are not followed.'),
   expectBody: text.optional().describe('The first 64 KiB of the body must contain it.'),
+  reuseConnection: REUSE_CONNECTION,
 });
 
 const grpc = object('grpc', {
@@ -64,6 +68,7 @@ const grpc = object('grpc', {
   host: text
     .optional()
     .describe(":authority, and the name that the certificate must have. The backend's address unless given."),
+  reuseConnection: REUSE_CONNECTION,
 });
 
 const icmp = object('icmp', {

@@ -70,6 +70,7 @@ const serverEntry = (probe: Probe & { readonly kind: 'http' | 'grpc' }): Entry =
   tls: unless(probe.tls, false),
   tlsInsecureSkipVerify: unless(probe.insecureSkipVerify, false),
   host: unless(probe.host, ''),
+  reuseConnection: unless(probe.reuseConnection, false),
 });
 
 const rangeText = ({ from, to }: StatusRange): string | number => (from === to ? from : `${from}-${to}`);

@@ -21,13 +21,14 @@ const optional = <K extends string>(key: K, bytes: Uint8Array | string): { [P in
 };
 
 function httpProbeFrom(probe: HttpProbe__Output): Probe {
-  const { port, tls, host, path, method, expectedStatuses, expectBody } = probe;
+  const { port, tls, host, path, method, expectedStatuses, expectBody, reuseConnection } = probe;
   return {
     kind: 'http',
     port,
     tls,
     insecureSkipVerify: probe.tlsInsecureSkipVerify,
     host,
+    reuseConnection,
     path: path || HTTP_DEFAULTS.path,
     method: method || HTTP_DEFAULTS.method,
     expectedStatuses:
@@ -46,8 +47,8 @@ function probeFrom(path: string, { tcp, http, grpc, icmp, udp }: HealthCheck__Ou
   }
   if (http) return httpProbeFrom(http);
   if (grpc) {
-    const { port, service, tls, tlsInsecureSkipVerify: insecureSkipVerify, host } = grpc;
-    return { kind: 'grpc', port, service, tls, insecureSkipVerify, host };
+    const { port, service, tls, tlsInsecureSkipVerify: insecureSkipVerify, host, reuseConnection } = grpc;
+    return { kind: 'grpc', port, service, tls, insecureSkipVerify, host, reuseConnection };
   }
   if (icmp) return { kind: 'icmp', payloadBytes: icmp.payloadBytes ?? DEFAULT_ECHO_BYTES };
   if (udp) {
@@ -150,8 +151,8 @@ function probeShownOf(probe: Probe): ProtoProbe {
     case 'tcp':
       return { tcp: { port: probe.port, send: bytes(probe.send), expectPrefix: bytes(probe.expect) } };
     case 'http': {
-      const { port, tls, insecureSkipVerify, host, path, method, expectedStatuses, expectBody = '' } = probe;
-      const statuses = expectedStatuses.map(({ from, to }) => ({ first: from, last: to }));
+      const { port, tls, insecureSkipVerify, host, path, method, expectBody = '', reuseConnection } = probe;
+      const statuses = probe.expectedStatuses.map(({ from, to }) => ({ first: from, last: to }));
       return {
         http: {
           port,
@@ -162,12 +163,15 @@ function probeShownOf(probe: Probe): ProtoProbe {
           method,
           expectedStatuses: statuses,
           expectBody,
+          reuseConnection,
         },
       };
     }
     case 'grpc': {
-      const { port, service, tls, insecureSkipVerify, host } = probe;
-      return { grpc: { port, service, tls, tlsInsecureSkipVerify: insecureSkipVerify, host } };
+      const { port, service, tls, insecureSkipVerify, host, reuseConnection } = probe;
+      return {
+        grpc: { port, service, tls, tlsInsecureSkipVerify: insecureSkipVerify, host, reuseConnection },
+      };
     }
     case 'icmp':
       return { icmp: { payloadBytes: probe.payloadBytes } };

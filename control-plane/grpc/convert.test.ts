@@ -110,7 +110,7 @@ describe('a configuration as a snapshot', () => {
       initialDelayMs: 10,
       firstResultDecides: false,
     } as const;
-    const tls = { tls: true, insecureSkipVerify: true, host: 'h' };
+    const tls = { tls: true, insecureSkipVerify: true, host: 'h', reuseConnection: true };
     const probes = [
       { kind: 'tcp', port: 1, send: Uint8Array.of(0, 255), expect: Uint8Array.of(1) },
       { kind: 'tcp', port: 0 },

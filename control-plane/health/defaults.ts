@@ -33,6 +33,7 @@ export const HTTP_DEFAULTS = {
   tls: false,
   insecureSkipVerify: false,
   host: '',
+  reuseConnection: false,
   path: '/',
   method: 'GET',
   expectedStatuses: [{ from: 200, to: 399 }],

@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import { assertNever } from '../../lb/index.js';
 import { CANCELLED } from './probes/attempt.js';
 import { type Dial, dialDirect } from './probes/dial.js';
@@ -5,9 +6,10 @@ import { probeGrpc } from './probes/grpc.js';
 import { probeHttp } from './probes/http.js';
 import { Pinger } from './probes/icmp.js';
 import { probeTcp } from './probes/tcp.js';
+import { tlsContext } from './probes/tls.js';
 import { probeUdp } from './probes/udp.js';
 import type { Tunnel } from './tunnel.js';
-import type { Clock, HealthCheck, ProbeResult, Target } from './types.js';
+import type { Clock, HealthCheck, ProbeResult, Prober, Target } from './types.js';
 
 export interface ProbesOptions {
   readonly clock: Clock;
@@ -23,22 +25,22 @@ type Way = { readonly target: Target; readonly dial: Dial } | { readonly missing
 export class Probes {
   readonly #options: ProbesOptions;
   readonly #pinger: Pinger;
+  #tlsContext: SecureContext | undefined;
 
   constructor(options: ProbesOptions) {
     this.#options = options;
     this.#pinger = new Pinger(options.clock);
   }
 
-  /** A `Prober`. */
-  readonly probe = (target: Target, check: HealthCheck, signal: AbortSignal): Promise<ProbeResult> => {
-    const { clock, ca } = this.#options;
+  readonly probe: Prober = (target, check, signal, keep) => {
+    const { clock } = this.#options;
     const { probe, timeoutMs } = check;
     const way = this.#wayOf(target, check);
     if ('missing' in way) {
       const detail = `this host: ${way.missing}`;
       return Promise.resolve({ ok: false, local: true, detail, latencyMs: 0, atMs: clock.nowMs() });
     }
-    const options = { clock, dial: way.dial, timeoutMs, signal, ca };
+    const options = { clock, dial: way.dial, timeoutMs, signal, tlsContext: this.#tls, keep };
     switch (probe.kind) {
       case 'tcp':
         return probeTcp(way.target, probe, options);
@@ -55,6 +57,12 @@ export class Probes {
     }
   };
 
+  /** Made for the first probe over TLS: it takes milliseconds. */
+  readonly #tls = (): SecureContext => {
+    this.#tlsContext ??= tlsContext(this.#options.ca);
+    return this.#tlsContext;
+  };
+
   /** How a probe's connections go, and to what: a probe through the tunnel sees the VIP as its target. */
   #wayOf(target: Target, { path, probe }: HealthCheck): Way {
     if (path === 'direct') return { target, dial: dialDirect };
@@ -66,7 +74,7 @@ export class Probes {
     if (vip === undefined) return { missing: 'the backend serves no VIP that a check could address' };
     return {
       target: { ...target, address: vip },
-      dial: (host, port) => tunnel.dial(address, vip)(host, port),
+      dial: (host, port, onread) => tunnel.dial(address, vip)(host, port, onread),
     };
   }
 

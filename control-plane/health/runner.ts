@@ -1,3 +1,4 @@
+import { Keep } from './keep.js';
 import { isCancelled } from './prober.js';
 import { CANCELLED, TIMED_OUT } from './probes/attempt.js';
 import { firstStart, nextStart, type Schedule } from './schedule.js';
@@ -31,6 +32,7 @@ export class CheckRunner {
   #next: WheelEntry | undefined;
   #dueMs = 0;
   #running: AbortController | undefined;
+  #keep = new Keep();
   #isStopped = false;
 
   /** @param phase the place in the period, 0 ≤ phase < 1 */
@@ -61,15 +63,18 @@ export class CheckRunner {
     this.#plan(firstStart(this.#schedule, this.#deps.clock.nowMs(), together));
   }
 
-  /** Go on with other settings and the verdict that stands; the next probe comes by them. */
+  /** Go on with other settings and the verdict that stands; the next probe comes by them, and on a new connection. */
   change(check: HealthCheck): void {
     this.#check = check;
+    this.#keep.close();
+    this.#keep = new Keep();
     if (this.#running === undefined) this.#planNext(this.#deps.clock.nowMs());
   }
 
-  /** No probe more; one under way ends at once and changes nothing. */
+  /** No probe more; one under way ends at once and changes nothing. What was kept for the next one is closed. */
   stop(): void {
     this.#isStopped = true;
+    this.#keep.close();
     this.#next?.cancel();
     this.#running?.abort(CANCELLED);
   }
@@ -94,9 +99,10 @@ export class CheckRunner {
     const startedMs = this.#dueMs;
     const check = this.#check;
     const { probe } = this.#deps;
+    const keep = this.#keep;
     const controller = new AbortController();
     this.#running = controller;
-    void probeOnce(this.#deps, controller, (signal) => probe(this.#target, check, signal), check).then(
+    void probeOnce(this.#deps, controller, (signal) => probe(this.#target, check, signal, keep), check).then(
       (result) => {
         this.#running = undefined;
         if (this.#isStopped || isCancelled(result)) return;

@@ -42,10 +42,11 @@ export class Tunnel {
 
   /** Connections to a VIP by way of a backend. The first one gives the backend a mark. */
   dial(backend: IpAddress, vip: IpAddress): Dial {
-    return (_, port) => {
+    return (_, port, onread) => {
       const mark = this.#markOf(backend);
       const fd = this.#options.openMarked(vip.family, mark);
-      return new Socket({ fd, readable: true, writable: true }).connect({ host: formatIp(vip), port });
+      const socket = new Socket({ fd, readable: true, writable: true, ...(onread && { onread }) });
+      return socket.connect({ host: formatIp(vip), port });
     };
   }
 

@@ -1,4 +1,5 @@
 import type { IpAddress } from '../../lb/index.js';
+import type { Keep } from './keep.js';
 
 /** A TCP connection; with `send` and `expect`, a question and the beginning of its answer. */
 export interface TcpProbe {
@@ -17,7 +18,7 @@ export interface StatusRange {
   readonly to: number;
 }
 
-/** One HTTP/1.1 request on a connection of its own (RFC 9112), over TLS when `tls`. */
+/** One HTTP/1.1 request (RFC 9112), over TLS when `tls`. */
 export interface HttpProbe {
   readonly kind: 'http';
   /** 0: the port of the target. */
@@ -27,6 +28,8 @@ export interface HttpProbe {
   readonly insecureSkipVerify: boolean;
   /** Host header and the name that the certificate must have; '': the target's address. */
   readonly host: string;
+  /** Keep the connection for the next probe while the target does. It does not show then that new ones are taken. */
+  readonly reuseConnection: boolean;
   /** Path and query, from the slash on. */
   readonly path: string;
   readonly method: string;
@@ -48,6 +51,8 @@ export interface GrpcProbe {
   readonly insecureSkipVerify: boolean;
   /** :authority, and the name that the certificate must have; '': the target's address. */
   readonly host: string;
+  /** As of an HTTP probe. */
+  readonly reuseConnection: boolean;
 }
 
 /** An echo request (RFC 792, RFC 4443 §4.1). */
@@ -152,8 +157,16 @@ export interface TargetStatus extends HealthStatus {
   readonly checks: ReadonlyMap<string, HealthStatus>;
 }
 
-/** Makes one probe. It settles when `signal` aborts at the latest, never rejects, and leaves nothing open. */
-export type Prober = (target: Target, check: HealthCheck, signal: AbortSignal) => Promise<ProbeResult>;
+/**
+ * Makes one probe. It settles when `signal` aborts at the latest, never rejects, and leaves nothing open but what it puts
+ * into `keep`; absent: nothing is kept.
+ */
+export type Prober = (
+  target: Target,
+  check: HealthCheck,
+  signal: AbortSignal,
+  keep?: Keep,
+) => Promise<ProbeResult>;
 
 /** Unix time in ms that never goes back, with fractions; and a timer. */
 export interface Clock {

@@ -12,7 +12,7 @@ import {
   parseMac,
   type VipKey,
 } from '../../lb/index.js';
-import type { Probe } from '../health/types.js';
+import type { GrpcProbe, HttpProbe, Probe } from '../health/types.js';
 import type { Backend, CheckResource, DesiredState, NodeState, Pool, Version, Vip } from './model.js';
 
 /*
@@ -61,7 +61,14 @@ export const poolCodec = z
   .transform((pool): Pool => ({ ...pool, slowStart: pool.slowStart, drainTimeoutMs: pool.drainTimeoutMs }));
 
 const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
-const dialled = { port: whole, tls: z.boolean(), insecureSkipVerify: z.boolean(), host: z.string() };
+const dialled = {
+  port: whole,
+  tls: z.boolean(),
+  insecureSkipVerify: z.boolean(),
+  host: z.string(),
+  // Records of before there was such a setting do not have it.
+  reuseConnection: z.boolean().default(false),
+};
 const probe = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('tcp'),
@@ -201,6 +208,14 @@ export const poolJson = (pool: Pool): z.input<typeof poolCodec> => ({
 
 const base64 = (data: Uint8Array) => Buffer.from(data).toString('base64');
 
+const dialledJson = ({ port, tls, insecureSkipVerify, host, reuseConnection }: HttpProbe | GrpcProbe) => ({
+  port,
+  tls,
+  insecureSkipVerify,
+  host,
+  reuseConnection,
+});
+
 function probeJson(value: Probe): z.input<typeof probe> {
   switch (value.kind) {
     case 'tcp': {
@@ -212,15 +227,13 @@ function probeJson(value: Probe): z.input<typeof probe> {
       return { kind, port, send: base64(send), ...(expect && { expect: base64(expect) }) };
     }
     case 'http': {
-      const { kind, port, tls, insecureSkipVerify, host, path, method, expectBody } = value;
+      const { kind, path, method, expectBody } = value;
       const expectedStatuses = value.expectedStatuses.map(({ from, to }) => ({ from, to }));
-      const asked = { kind, port, tls, insecureSkipVerify, host, path, method, expectedStatuses };
+      const asked = { kind, ...dialledJson(value), path, method, expectedStatuses };
       return { ...asked, ...(expectBody !== undefined && { expectBody }) };
     }
-    case 'grpc': {
-      const { kind, port, tls, insecureSkipVerify, host, service } = value;
-      return { kind, port, tls, insecureSkipVerify, host, service };
-    }
+    case 'grpc':
+      return { kind: value.kind, ...dialledJson(value), service: value.service };
     case 'icmp':
       return { kind: value.kind, payloadBytes: value.payloadBytes };
     default:

@@ -36,7 +36,7 @@ async function make(store: Store, ...changes: Change[]): Promise<void> {
 }
 
 const VERSION = { etag: 'e-7', revision: 7, createTimeMs: 5, updateTimeMs: 6 };
-const TLS = { port: 443, tls: true, insecureSkipVerify: true, host: 'example.net' };
+const TLS = { port: 443, tls: true, insecureSkipVerify: true, host: 'example.net', reuseConnection: true };
 /** Every field that a probe can have, set; and a kind without those that may be absent. */
 const PROBES: readonly Probe[] = [
   { kind: 'tcp', port: 25, send: Uint8Array.of(0, 255), expect: Uint8Array.of(50) },
@@ -169,6 +169,22 @@ describe('what is written is what is read', () => {
     const read = stateCodec.parse(JSON.parse(text));
     expect(read).toStrictEqual(state);
     expect(JSON.stringify(stateJson(read))).toBe(text);
+  });
+
+  it('checks of before there was word of kept connections keep none', () => {
+    const healthChecks = new Map(
+      PROBES.map((probe) => [`healthChecks/${probe.kind}`, checkOf(probe)] as const),
+    );
+    const before = JSON.stringify(stateJson({ ...EMPTY_STATE, healthChecks })).replaceAll(
+      ',"reuseConnection":true',
+      '',
+    );
+    expect(before).not.toContain('reuse');
+    const read = stateCodec.parse(JSON.parse(before)).healthChecks;
+    for (const probe of PROBES) {
+      const kept = 'reuseConnection' in probe ? { ...probe, reuseConnection: false } : probe;
+      expect(read.get(`healthChecks/${probe.kind}`)).toStrictEqual(checkOf(kept));
+    }
   });
 
   it('state, versions, order and history are there after a restart, past snapshots', async () => {

@@ -1,6 +1,14 @@
+import type { Keep } from '../../control-plane/health/keep.js';
 import type { Probes } from '../../control-plane/health/prober.js';
 import { TIMED_OUT } from '../../control-plane/health/probes/attempt.js';
-import type { HealthCheck, Probe, ProbeResult, Target } from '../../control-plane/health/types.js';
+import type {
+  GrpcProbe,
+  HealthCheck,
+  HttpProbe,
+  Probe,
+  ProbeResult,
+  Target,
+} from '../../control-plane/health/types.js';
 import { parseIp } from '../../lb/index.js';
 
 /** A check that can be used as it is; each test says what of it matters. */
@@ -23,6 +31,24 @@ export function checkOf(probe: Probe, changes: Partial<HealthCheck> = {}): Healt
 
 export const TCP: Probe = { kind: 'tcp', port: 0 };
 
+const SERVER = {
+  port: 0,
+  tls: false,
+  insecureSkipVerify: false,
+  host: '',
+  reuseConnection: false,
+} as const;
+
+export const HTTP: HttpProbe = {
+  kind: 'http',
+  ...SERVER,
+  path: '/health?deep=1',
+  method: 'GET',
+  expectedStatuses: [{ from: 200, to: 299 }],
+};
+
+export const GRPC: GrpcProbe = { kind: 'grpc', ...SERVER, service: '' };
+
 export function targetOf(key: string, port: number, address = '127.0.0.1'): Target {
   return { key, address: parseIp(address), port };
 }
@@ -37,12 +63,12 @@ export async function runProbe(
   probe: Probe,
   target: Target,
   timeoutMs: number,
-  changes: Partial<HealthCheck> = {},
+  { keep, ...changes }: Partial<HealthCheck> & { readonly keep?: Keep } = {},
 ): Promise<ProbeResult> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(TIMED_OUT), timeoutMs);
   try {
-    return await probes.probe(target, checkOf(probe, { timeoutMs, ...changes }), controller.signal);
+    return await probes.probe(target, checkOf(probe, { timeoutMs, ...changes }), controller.signal, keep);
   } finally {
     clearTimeout(timer);
   }

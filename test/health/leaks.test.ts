@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { Keep } from '../../control-plane/health/keep.js';
 import { Probes } from '../../control-plane/health/prober.js';
 import { TIMED_OUT } from '../../control-plane/health/probes/attempt.js';
 import {
@@ -8,7 +9,7 @@ import {
   type Probe,
   SYSTEM_CLOCK,
 } from '../../control-plane/health/types.js';
-import { checkOf, runProbe, targetOf } from './checks.js';
+import { checkOf, GRPC, HTTP, runProbe, targetOf } from './checks.js';
 import {
   certificates,
   grpcServer,
@@ -41,25 +42,6 @@ const run = (probe: Probe, port: number, timeoutMs = 2000) =>
 const PING = Buffer.from('PING\r\n');
 const PONG = Buffer.from('+PONG');
 const SERVING = { '': 1 };
-const HTTP: HttpProbe = {
-  kind: 'http',
-  port: 0,
-  tls: false,
-  insecureSkipVerify: false,
-  host: '',
-  path: '/health?deep=1',
-  method: 'GET',
-  expectedStatuses: [{ from: 200, to: 299 }],
-};
-
-const GRPC: GrpcProbe = {
-  kind: 'grpc',
-  port: 0,
-  service: '',
-  tls: false,
-  insecureSkipVerify: false,
-  host: '',
-};
 
 describe('whatever the kind', () => {
   const kinds: readonly Probe[] = [
@@ -117,6 +99,38 @@ describe('whatever the kind', () => {
       await run(probe, port);
       const before = descriptors();
       for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 10 }, () => run(probe, port)));
+      await expect.poll(descriptors, { timeout: 10_000 }).toBeLessThanOrEqual(before + 5);
+    });
+  }
+});
+
+describe('checks that keep their connection', () => {
+  const kinds: Readonly<
+    Record<string, readonly [server: () => Promise<Running>, probe: HttpProbe | GrpcProbe]>
+  > = {
+    HTTP: [() => httpServer((_, answer) => answer.end('x')), HTTP],
+    HTTPS: [() => httpServer((_, answer) => answer.end('x'), certs.good), { ...HTTP, tls: true }],
+    gRPC: [() => grpcServer(SERVING), GRPC],
+    'gRPC over TLS': [() => grpcServer(SERVING, certs.good), { ...GRPC, tls: true }],
+  };
+  for (const [name, [server, probe]] of Object.entries(kinds)) {
+    it(`${name}: have one each, and none when they end`, async () => {
+      const port = await serve(server());
+      const kept = { ...probe, reuseConnection: true };
+      const descriptors = () => readdirSync('/proc/self/fd').length;
+      await run(kept, port);
+      const before = descriptors();
+      const keeps = Array.from({ length: 50 }, () => new Keep());
+      for (let i = 0; i < 3; i++) {
+        const results = await Promise.all(
+          keeps.map((keep) => runProbe(probes, kept, targetOf('t', port), 20_000, { keep })),
+        );
+        expect(results.filter(({ ok }) => !ok)).toEqual([]);
+      }
+      // Both ends are this process'.
+      await expect.poll(descriptors, { timeout: 10_000 }).toBeLessThanOrEqual(before + 2 * keeps.length + 5);
+      expect(descriptors()).toBeGreaterThanOrEqual(before + 2 * keeps.length - 5);
+      for (const keep of keeps) keep.close();
       await expect.poll(descriptors, { timeout: 10_000 }).toBeLessThanOrEqual(before + 5);
     });
   }

@@ -5,7 +5,7 @@ import { Probes } from '../../control-plane/health/prober.js';
 import { type Probe, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
 import { missingRoot } from '../support/capabilities.js';
 import { addVeth, enterNamespace, sh } from '../support/namespace.js';
-import { checkOf, runProbe, targetOf } from './checks.js';
+import { checkOf, GRPC, HTTP, runProbe, targetOf } from './checks.js';
 import { MANNERS, tcpServer } from './servers.js';
 
 const SHORT_MS = 200;
@@ -17,18 +17,9 @@ const NOWHERE = '192.0.2.1';
 
 const PROBES: Readonly<Record<string, Probe>> = {
   tcp: { kind: 'tcp', port: 80 },
-  http: {
-    kind: 'http',
-    port: 80,
-    tls: false,
-    insecureSkipVerify: false,
-    host: '',
-    path: '/',
-    method: 'GET',
-    expectedStatuses: [{ from: 200, to: 299 }],
-  },
-  grpc: { kind: 'grpc', port: 80, service: '', tls: false, insecureSkipVerify: false, host: '' },
-  'gRPC over TLS': { kind: 'grpc', port: 80, service: '', tls: true, insecureSkipVerify: true, host: '' },
+  http: { ...HTTP, port: 80 },
+  grpc: { ...GRPC, port: 80 },
+  'gRPC over TLS': { ...GRPC, port: 80, tls: true, insecureSkipVerify: true },
 };
 
 describe.skipIf(missingRoot)(`probes over a network (${missingRoot ?? 'root'})`, () => {

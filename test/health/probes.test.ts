@@ -2,14 +2,13 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { Probes } from '../../control-plane/health/prober.js';
 import { decodeResponse, encodeRequest } from '../../control-plane/health/probes/grpc-health.js';
 import {
-  type GrpcProbe,
   type HttpProbe,
   type Probe,
   type ProbeResult,
   SYSTEM_CLOCK,
   type UdpProbe,
 } from '../../control-plane/health/types.js';
-import { runProbe, targetOf } from './checks.js';
+import { GRPC, HTTP, runProbe, targetOf } from './checks.js';
 import {
   certificates,
   deadPort,
@@ -121,17 +120,6 @@ describe('TCP', () => {
     );
   });
 });
-
-const HTTP: HttpProbe = {
-  kind: 'http',
-  port: 0,
-  tls: false,
-  insecureSkipVerify: false,
-  host: '',
-  path: '/health?deep=1',
-  method: 'GET',
-  expectedStatuses: [{ from: 200, to: 299 }],
-};
 
 describe('HTTP', () => {
   const status = (code: number, body = '') => httpServer((_, answer) => answer.writeHead(code).end(body));
@@ -324,14 +312,6 @@ describe('HTTPS', () => {
   }
 });
 
-const GRPC: GrpcProbe = {
-  kind: 'grpc',
-  port: 0,
-  service: '',
-  tls: false,
-  insecureSkipVerify: false,
-  host: '',
-};
 const SERVING = { '': 1, 'shop.Cart': 1, 'shop.Stock': 2, 'shop.Old': 0 };
 
 describe('gRPC', () => {

@@ -1,11 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer as createHttp, type Server as HttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttp, type RequestListener } from 'node:http';
+import {
+  createServer as createHttp2,
+  createSecureServer as createHttp2s,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TlsOptions } from 'node:tls';
 import { Server as GrpcServer, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
 
 /** A server of a test, on a port that the system chose. */
@@ -14,7 +21,7 @@ export interface Running {
   readonly stop: () => Promise<void>;
 }
 
-async function listening(server: Server | HttpServer, port = 0): Promise<Running> {
+async function listening(server: Server, port = 0): Promise<Running> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -58,11 +65,45 @@ export function tcpServer(manner: Manner, port = 0): Promise<Running> {
   return listening(createServer(manner), port);
 }
 
-export function httpServer(
-  listener: RequestListener,
-  tls?: { readonly key: string; readonly cert: string },
+/** What a server over TLS shows, and its other options. */
+export interface ServerTls extends TlsOptions {
+  readonly key: string;
+  readonly cert: string;
+}
+
+export function httpServer(listener: RequestListener, tls?: ServerTls, port = 0): Promise<Running> {
+  return listening(tls ? createHttps(tls, listener) : createHttp(listener), port);
+}
+
+/** A message of a health server that serves. */
+const SERVING_MESSAGE = Buffer.from([0, 0, 0, 0, 2, 0x08, 1]);
+
+/** Answer a call with SERVING, as a health server does. */
+export function answerServing(stream: ServerHttp2Stream): void {
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  stream.end(SERVING_MESSAGE);
+}
+
+/** A server of HTTP/2 that a test has the sessions and calls of. */
+export function http2Server(
+  handlers: {
+    readonly session?: (session: ServerHttp2Session) => void;
+    readonly stream?: (stream: ServerHttp2Stream) => void;
+  },
+  tls?: ServerTls,
+  port = 0,
 ): Promise<Running> {
-  return listening(tls ? createHttps(tls, listener) : createHttp(listener));
+  const server = tls ? createHttp2s(tls) : createHttp2();
+  server.on('session', (session) => {
+    session.on('error', () => {});
+    handlers.session?.(session);
+  });
+  server.on('stream', (stream) => {
+    stream.on('error', () => {});
+    (handlers.stream ?? answerServing)(stream);
+  });
+  return listening(server, port);
 }
 
 /** A UDP server; `answer` gives the datagram to send back, undefined none. */

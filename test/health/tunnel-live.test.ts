@@ -22,7 +22,7 @@ import { checked } from '../../lb/sys/libc.js';
 import { findLink } from '../../lb/sys/socket.js';
 import { missingRoot } from '../support/capabilities.js';
 import { addVeth, enterNamespace, sh } from '../support/namespace.js';
-import { checkOf } from './checks.js';
+import { checkOf, HTTP } from './checks.js';
 
 const PROBER = { mac: '02:00:00:00:00:01', address: '10.9.0.1' };
 const BACKEND = { mac: '02:00:00:00:00:02', address: '10.9.0.2' };
@@ -114,20 +114,15 @@ describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'roo
     for (const child of children) child.kill('SIGKILL');
   });
 
-  const http: HttpProbe = {
-    kind: 'http',
-    port: 0,
-    tls: false,
-    insecureSkipVerify: false,
-    host: '',
-    path: '/',
-    method: 'GET',
-    expectedStatuses: [{ from: 200, to: 200 }],
-    expectBody: 'hello',
+  const http: HttpProbe = { ...HTTP, expectBody: 'hello' };
+  const kinds: Readonly<Record<string, Probe>> = {
+    tcp: { kind: 'tcp', port: 0 },
+    http,
+    // The probe that finds out is the one over the old connection.
+    'http, kept': { ...http, reuseConnection: true },
   };
-  const kinds: readonly Probe[] = [{ kind: 'tcp', port: 0 }, http];
-  for (const probe of kinds) {
-    it(`${probe.kind}: lost decapsulation is found within fall × interval + timeout, by the tunnel alone`, async () => {
+  for (const [kind, probe] of Object.entries(kinds)) {
+    it(`${kind}: lost decapsulation is found within fall × interval + timeout, by the tunnel alone`, async () => {
       const tunnel = new Tunnel({ ...tunnelWay!, firstMark: 0x1000 });
       const probes = new Probes({ clock: SYSTEM_CLOCK, tunnel });
       const monitor = new Monitor({ clock: SYSTEM_CLOCK, probe: probes.probe, seed: 'node' });

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Keep } from '../../control-plane/health/keep.js';
 import { Probes } from '../../control-plane/health/prober.js';
 import { Tunnel, type TunnelOptions } from '../../control-plane/health/tunnel.js';
 import { type Probe, type ProbeResult, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
@@ -6,7 +7,7 @@ import { formatIp, parseIp } from '../../lb/index.js';
 import { openMarked } from '../../lb/sys/marked-socket.js';
 import { missingRoot } from '../support/capabilities.js';
 import { enterNamespace, sh } from '../support/namespace.js';
-import { checkOf, runProbe, targetOf } from './checks.js';
+import { checkOf, GRPC, HTTP, runProbe, targetOf } from './checks.js';
 import { grpcServer, httpServer, MANNERS, type Running, tcpServer } from './servers.js';
 
 const FIRST_MARK = 0x100;
@@ -32,10 +33,11 @@ async function run(
   backend: string,
   port: number,
   probe: Probe,
+  keep?: Keep,
 ): Promise<ProbeResult> {
   const probes = new Probes({ clock: SYSTEM_CLOCK, ...(tunnel && { tunnel }) });
   const target = { ...targetOf('a', port, backend), vip: parseIp(VIP) };
-  return runProbe(probes, probe, target, TIMEOUT_MS, { path: 'tunnel' });
+  return runProbe(probes, probe, target, TIMEOUT_MS, { path: 'tunnel', ...(keep && { keep }) });
 }
 
 describe.skipIf(missingRoot)(`checks through the tunnel (${missingRoot ?? 'root'})`, () => {
@@ -50,31 +52,10 @@ describe.skipIf(missingRoot)(`checks through the tunnel (${missingRoot ?? 'root'
     return started.port;
   };
 
-  const http = {
-    kind: 'http',
-    port: 0,
-    tls: false,
-    insecureSkipVerify: false,
-    host: '',
-    path: '/',
-    method: 'GET',
-  } as const;
-  const grpc = {
-    kind: 'grpc',
-    port: 0,
-    service: '',
-    tls: false,
-    insecureSkipVerify: false,
-    host: '',
-  } as const;
   const kinds: readonly [name: string, server: () => Promise<Running>, probe: Probe][] = [
     ['tcp', () => tcpServer(MANNERS.accept), { kind: 'tcp', port: 0 }],
-    [
-      'http',
-      () => httpServer((_, answer) => answer.end()),
-      { ...http, expectedStatuses: [{ from: 200, to: 200 }] },
-    ],
-    ['grpc', () => grpcServer({ '': 1 }), grpc],
+    ['http', () => httpServer((_, answer) => answer.end()), HTTP],
+    ['grpc', () => grpcServer({ '': 1 }), GRPC],
   ];
   for (const [name, server, probe] of kinds) {
     it(`${name}: goes to the VIP with the mark of the backend`, async () => {
@@ -96,6 +77,29 @@ describe.skipIf(missingRoot)(`checks through the tunnel (${missingRoot ?? 'root'
       }
     });
   }
+
+  it.each(['http', 'grpc'] as const)('%s: a connection is kept with its mark', async (kind) => {
+    const opened: number[] = [];
+    const { tunnel } = tunnelOf({
+      openMarked: (family, mark) => {
+        opened.push(mark);
+        return openMarked(family, mark);
+      },
+    });
+    const server = kind === 'http' ? httpServer((_, answer) => answer.end()) : grpcServer({ '': 1 });
+    const port = await serve(server);
+    const probe = kind === 'http' ? { ...HTTP, reuseConnection: true } : { ...GRPC, reuseConnection: true };
+    const backends = ['10.0.0.1', '10.0.0.2'].map((backend) => ({ backend, keep: new Keep() }));
+    for (let i = 0; i < 3; i++) {
+      for (const { backend, keep } of backends)
+        expect(await run(tunnel, backend, port, probe, keep)).toMatchObject({ ok: true });
+    }
+    expect(opened).toEqual([FIRST_MARK, FIRST_MARK + 1]);
+    for (const { keep } of backends) keep.close();
+    // What comes then is a connection of its own again, which is closed with its probe.
+    expect(await run(tunnel, '10.0.0.1', port, probe, backends[0]?.keep)).toMatchObject({ ok: true });
+    expect(opened).toHaveLength(3);
+  });
 
   it('the mark is in the table before the socket is opened', async () => {
     const known: boolean[] = [];

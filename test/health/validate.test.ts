@@ -13,11 +13,20 @@ const HTTP: HttpProbe = {
   tls: false,
   insecureSkipVerify: false,
   host: '',
+  reuseConnection: false,
   path: '/',
   method: 'GET',
   expectedStatuses: [{ from: 200, to: 200 }],
 };
-const GRPC = { kind: 'grpc', port: 1, service: '', tls: true, insecureSkipVerify: false, host: '' } as const;
+const GRPC = {
+  kind: 'grpc',
+  port: 1,
+  service: '',
+  tls: true,
+  insecureSkipVerify: false,
+  host: '',
+  reuseConnection: false,
+} as const;
 const UDP = { kind: 'udp', port: 53, send: Buffer.alloc(0) } as const;
 
 describe('a check that breaks a rule', () => {

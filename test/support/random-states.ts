@@ -36,6 +36,7 @@ const server = {
   tls: fc.boolean(),
   insecureSkipVerify: fc.boolean(),
   host: anyOf(['', 'example.org', '10.0.0.1', '[fc00::1]']),
+  reuseConnection: fc.boolean(),
 };
 const probe: fc.Arbitrary<Probe> = fc.oneof(
   fc.record(
@@ -72,7 +73,7 @@ const probe: fc.Arbitrary<Probe> = fc.oneof(
     {
       requiredKeys: [
         'kind',
-        ...(['port', 'tls', 'insecureSkipVerify', 'host'] as const),
+        ...(['port', 'tls', 'insecureSkipVerify', 'host', 'reuseConnection'] as const),
         'path',
         'method',
         'expectedStatuses',

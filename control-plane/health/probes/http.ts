@@ -1,87 +1,109 @@
-import { request as requestHttp } from 'node:http';
 import { formatIp } from '../../../lb/index.js';
 import type { HttpProbe, ProbeResult, StatusRange, Target } from '../types.js';
 import { attempt, authority } from './attempt.js';
-import { drop, hostName, portOf, type StreamOptions, secure } from './dial.js';
+import { portOf } from './dial.js';
+import { HttpAnswer } from './http-answer.js';
+import { askOver } from './kept.js';
+import { openWire, type StreamOptions, USER_AGENT } from './stream.js';
+import { Wire } from './wire.js';
 
-const USER_AGENT = 'waggle-health-check';
-const MAX_HEADER_BYTES = 16_384;
 /** What is read of a body; the rest is cut off. */
 export const MAX_BODY_BYTES = 65_536;
 
+/** Methods whose questions have no body by what they mean (RFC 9110 §9.3). */
+const BODILESS: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'];
+
 /**
- * Ask once, on a connection of its own: one that is kept would not show that new ones are taken. The answer passes
- * with its last byte, or with the 65,536th of its body: one that stalls half-way is a fault too.
+ * Ask once. The answer passes with its last byte, or with the 65,536th of its body: one that stalls half-way is a
+ * fault too.
  */
 export function probeHttp(target: Target, probe: HttpProbe, options: StreamOptions): Promise<ProbeResult> {
-  const { clock, dial, timeoutMs, signal, ca } = options;
-  return attempt(clock, signal, timeoutMs, (finish) => {
+  const { clock, timeoutMs, signal } = options;
+  return attempt(clock, signal, timeoutMs, (finish, elapsed) => {
     const address = formatIp(target.address);
     const port = portOf(probe, target);
-    let phase = 'no connection';
-    const socket = dial(address, port);
-    const connect = () => {
-      socket.once('connect', () => {
-        phase = probe.tls ? 'no end of the TLS handshake' : 'no answer';
-      });
-      if (!probe.tls) return socket;
-      const secured = secure(socket, hostName(probe.host, address), { ...probe, ca });
-      secured.once('secureConnect', () => {
-        phase = 'no answer';
-      });
-      return secured;
-    };
-    const request = requestHttp({
-      // Without an agent, which would hand out connections of its own.
-      createConnection: connect,
-      method: probe.method,
-      path: probe.path,
-      headers: {
-        Host: probe.host === '' ? authority(target.address, port) : probe.host,
-        'User-Agent': USER_AGENT,
-        Accept: '*/*',
-        Connection: 'close',
+    const question = questionOf(probe, authority(target.address, port));
+    let phase = 'no answer';
+    const used = askOver(
+      probe.reuseConnection ? options.keep?.take(Wire) : undefined,
+      finish,
+      () => openWire(address, port, probe, options),
+      (wire, again) => {
+        let status = 0;
+        let bytes = 0;
+        let hasBegun = false;
+        const chunks: Buffer[] = [];
+        const judge = (isReusable: boolean) => {
+          const { expectBody } = probe;
+          if (expectBody !== undefined) {
+            const body = Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES);
+            if (!body.includes(expectBody)) {
+              finish.fail(`HTTP ${status}, but the body does not contain ${JSON.stringify(expectBody)}`);
+              return;
+            }
+          }
+          if (isReusable && probe.reuseConnection) {
+            wire.listener = undefined;
+            used.keep();
+          }
+          finish.pass(`HTTP ${status}`);
+        };
+        const answer = new HttpAnswer(probe.method, {
+          head: (code) => {
+            status = code;
+            phase = 'no end of the answer';
+            if (probe.expectedStatuses.some(({ from, to }) => code >= from && code <= to)) return;
+            answer.stop();
+            finish.fail(`HTTP ${code}, expected ${formatStatuses(probe.expectedStatuses)}`);
+          },
+          body: (chunk) => {
+            bytes += chunk.length;
+            if (probe.expectBody !== undefined) chunks.push(Buffer.from(chunk));
+            if (bytes < MAX_BODY_BYTES) return;
+            answer.stop();
+            judge(false);
+          },
+          end: judge,
+        });
+        const broken = (fail: () => void) => (again !== undefined && !hasBegun ? again() : fail());
+        wire.listener = {
+          data: (chunk) => {
+            hasBegun = true;
+            try {
+              answer.read(chunk);
+            } catch (error) {
+              finish.error(error);
+            }
+          },
+          end: () => {
+            if (answer.finish()) return;
+            const what = status === 0 ? 'an answer' : 'the end of the answer';
+            broken(() => finish.fail(`connection closed before ${what} after ${Math.round(elapsed())} ms`));
+          },
+          error: (error) => broken(() => finish.error(error)),
+        };
+        wire.write(question);
       },
-      maxHeaderSize: MAX_HEADER_BYTES,
-    });
-    request.on('error', finish.error);
-    request.on('response', (response) => {
-      phase = 'no end of the answer';
-      const status = response.statusCode ?? 0;
-      if (!probe.expectedStatuses.some(({ from, to }) => status >= from && status <= to)) {
-        finish.fail(`HTTP ${status}, expected ${formatStatuses(probe.expectedStatuses)}`);
-        return;
-      }
-      let bytes = 0;
-      const chunks: Buffer[] = [];
-      const judge = () => {
-        const { expectBody } = probe;
-        const body = Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES);
-        if (expectBody === undefined || body.includes(expectBody)) finish.pass(`HTTP ${status}`);
-        else finish.fail(`HTTP ${status}, but the body does not contain ${JSON.stringify(expectBody)}`);
-      };
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (probe.expectBody !== undefined) chunks.push(chunk);
-        if (bytes >= MAX_BODY_BYTES) judge();
-      });
-      // Before the client's own listener, which begins to shut the connection down.
-      response.prependListener('end', judge);
-      response.on('error', finish.error);
-    });
-    request.end();
+      options.keep,
+    );
     return {
-      release: () => {
-        request.removeAllListeners();
-        request.on('error', () => {});
-        socket.on('error', () => {});
-        if (!probe.tls) drop(socket);
-        request.destroy();
-        socket.destroy();
-      },
-      onTimeout: () => ({ ok: false, detail: phase }),
+      release: used.release,
+      onTimeout: () => ({ ok: false, detail: used.connection.missing || phase }),
     };
   });
+}
+
+function questionOf({ method, path, host, reuseConnection }: HttpProbe, authority: string): Buffer {
+  const lines = [
+    `${method} ${path} HTTP/1.1`,
+    `Host: ${host === '' ? authority : host}`,
+    `User-Agent: ${USER_AGENT}`,
+    'Accept: */*',
+    `Connection: ${reuseConnection ? 'keep-alive' : 'close'}`,
+    // RFC 9110 §8.6: methods whose questions have a body say that there is none.
+    ...(BODILESS.includes(method) ? [] : ['Content-Length: 0']),
+  ];
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
 /** Ranges as people write them: "200–299, 301". */

@@ -1,7 +1,8 @@
 import { formatIp } from '../../../lb/index.js';
 import type { ProbeResult, Target, TcpProbe } from '../types.js';
 import { agrees, attempt, quote } from './attempt.js';
-import { drop, portOf, type StreamOptions } from './dial.js';
+import { drop, portOf } from './dial.js';
+import type { StreamOptions } from './stream.js';
 
 /**
  * Connect; with a question, ask it; with an expectation, wait for the answer to begin so.
