@@ -8,9 +8,13 @@ import { type GlobalOptions, type Session, withSession } from './session.js';
 interface EventOptions extends GlobalOptions {
   readonly type?: readonly string[];
   readonly resource?: readonly string[];
-  readonly after: number;
+  readonly after: number | typeof NOW;
   readonly follow?: boolean;
 }
+
+/** In the place of a sequence. */
+const NOW = 'now';
+const parseSequence = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
 /** What is remembered comes at once: after so long without an event there is no more of it. */
 const SILENCE_MS = 500;
@@ -41,7 +45,11 @@ function eventText(event: Event__Output, isColored: boolean): string {
 async function events(session: Session, options: EventOptions): Promise<void> {
   const { client } = session;
   const { type = [], resource = [], after, follow } = options;
-  const request = { types: [...type], resources: [...resource], afterSequence: String(after) };
+  const request = {
+    types: [...type],
+    resources: [...resource],
+    ...(after === NOW ? {} : { afterSequence: String(after) }),
+  };
   await untilStopped(async (stopped) => {
     const quiet = new AbortController();
     const signal = AbortSignal.any([stopped, quiet.signal]);
@@ -74,9 +82,12 @@ export function addEvents(program: Command): void {
       ),
     )
     .addOption(
-      new Option('--after <sequence>', 'behind this one; 0: those to come alone')
-        .argParser(wholeNumber(0, Number.MAX_SAFE_INTEGER))
-        .default(1),
+      new Option(
+        '--after <sequence>',
+        `behind this one; 0: all that are remembered; ${NOW}: those to come alone`,
+      )
+        .argParser((text) => (text === NOW ? NOW : parseSequence(text)))
+        .default(0),
     )
     .option('--follow', 'and those to come, until Ctrl-C')
     .action(() => {

@@ -29,12 +29,18 @@ it('events that were, by type', async () => {
   expect(all).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}config\.changed +.*create-backend/m);
   expect(await bed.must('events', '--type', 'worker.')).toBe('');
   const [first = ''] = (await bed.must('events', '-o', 'json')).split('\n');
-  expect(JSON.parse(first)).toMatchObject({ type: 'config.changed', time: expect.stringMatching(/Z$/) });
+  expect(JSON.parse(first)).toMatchObject({
+    sequence: '1',
+    type: 'config.changed',
+    time: expect.stringMatching(/Z$/),
+  });
+  expect(await bed.must('events', '--after', '1')).not.toMatch(/revision 1 by/);
+  expect((await bed.run('events', '--after', 'then')).stderr).toMatch(/--after.*then/s);
 });
 
 it('events to come', async () => {
   const before = process.listenerCount('SIGINT');
-  const text = await interrupted(['events', '--follow', '--after', '0'], async () => {
+  const text = await interrupted(['events', '--follow', '--after', 'now'], async () => {
     await hasListener();
     await import('./client.js').then(async ({ Client }) => {
       const client = new Client({ server: bed.server, tls: undefined, token: undefined });

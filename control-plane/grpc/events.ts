@@ -47,12 +47,12 @@ export function eventHandlers(
       checkTypes(types);
       if (resources.length > MAX_NAMES)
         throw fieldError('resources', `${resources.length} names are more than ${MAX_NAMES}`);
-      const after = Number(afterSequence);
+      const after = afterSequence === undefined ? events.last : Number(afterSequence);
       if (after > events.last) throw sequenceUnknown(after, events.last);
       const wake = new Wake();
       const end = events.subscribe({ types, resources }, () => wake.wake());
       try {
-        let sequence = after === 0 ? events.last : after;
+        let sequence = after;
         let missed = 0;
         while (!stream.signal.aborted) {
           const page = events.after(sequence, { types, resources }, PAGE);

@@ -109,6 +109,10 @@ describe('WatchEvents', () => {
     expect(told.at(-1)).toMatchObject({ actor: 'loopback' });
   });
 
+  it('gives all that are remembered after 0', async () => {
+    expect(await watchEvents({ afterSequence: 0 }).next()).toMatchObject({ sequence: '1', missed: '0' });
+  });
+
   it('gives new ones alone unless asked, of the resources that were asked for', async () => {
     const reader = watchEvents({ resources: ['pools/dns'] });
     // Whoever asks for new ones alone is not told of what happened before the server has heard of it.
