@@ -33,6 +33,7 @@ import { DEFAULT_LIMITS, type StateLimits } from './state/limits.js';
 import { Store } from './state/store.js';
 import { noteConfig } from './watch/config-events.js';
 import { EventLog } from './watch/event-log.js';
+import { noteNextHops } from './watch/next-hop-events.js';
 import { PacketEvents } from './watch/packet-events.js';
 import { WorkerEvents } from './watch/worker-events.js';
 
@@ -158,6 +159,7 @@ async function startParts(options: ControlPlaneOptions, stop: Parts['stop']): Pr
         .refresh(keys)
         .catch((error: unknown) => log('error', 'next hops could not be written', { error }));
     },
+    onTurn: noteNextHops({ events, state: () => store.state }),
     log,
     nowMs,
     remembered: adoptedNextHops(datapath.adopted),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { type IpAddress, type Mac, parseIp, parseMac } from '../lb/index.js';
+import { formatMac, type IpAddress, type Mac, parseIp, parseMac } from '../lb/index.js';
 import { Neighbours, type NeighboursOptions } from './neighbours.js';
 
 const A = parseMac('02:00:00:00:00:0a');
@@ -9,6 +9,7 @@ let answers: Map<string, ReturnType<NeighboursOptions['resolve']>>;
 let asked: number;
 let changes: number;
 let logged: string[];
+let turns: string[];
 let neighbours: Neighbours;
 
 const at = (mac: Mac) => ({ mac, via: parseIp('10.0.0.1') });
@@ -22,12 +23,14 @@ beforeEach(() => {
   asked = 0;
   changes = 0;
   logged = [];
+  turns = [];
   neighbours = new Neighbours({
     resolve: (address) => {
       asked++;
       return answers.get(address.bytes.join('.')) ?? pending;
     },
     onChange: () => changes++,
+    onTurn: (key, turn, { mac, reason }) => turns.push([key, turn, mac && formatMac(mac), reason].join(' ')),
     log: (level, message) => logged.push(`${level}: ${message}`),
     nowMs: () => Date.now(),
   });
@@ -157,4 +160,36 @@ it('thousands that are known are looked at again a hundred a second, in turn', a
   await vi.advanceTimersByTimeAsync(10_000);
   expect(asked).toBe(1000);
   expect(seen.size).toBe(1000);
+});
+
+it.each([
+  ['has no route', { unreachable: true, reason: 'no route' } as const, 'no route'],
+  ['no longer answers', pending, ''],
+])('one that %s is told when it is lost and when it is found again, each once', async (_, answer, reason) => {
+  answers.set('10.0.0.1', at(A));
+  await neighbours.watch(backends('10.0.0.1'));
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(turns).toEqual([]);
+  answers.set('10.0.0.1', answer);
+  await vi.advanceTimersByTimeAsync(20_000);
+  answers.set('10.0.0.1', { unreachable: true, reason: 'another reason' });
+  await vi.advanceTimersByTimeAsync(5_000);
+  answers.set('10.0.0.1', at(A));
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(turns).toEqual([
+    `10.0.0.1 lost 02:00:00:00:00:0a ${reason}`,
+    '10.0.0.1 found-again 02:00:00:00:00:0a ',
+  ]);
+});
+
+it('one that moves is told; one that a change brings and that cannot be reached is, once the change is made', async () => {
+  answers.set('10.0.0.1', at(A));
+  answers.set('10.0.0.2', { unreachable: true, reason: 'no route' });
+  await neighbours.watch(backends('10.0.0.1', '10.0.0.2'));
+  expect(turns).toEqual([]);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(turns).toEqual(['10.0.0.2 lost  no route']);
+  answers.set('10.0.0.1', at(B));
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(turns.slice(1)).toEqual(['10.0.0.1 moved 02:00:00:00:00:0b ']);
 });

@@ -9,10 +9,15 @@ export interface NextHopStatus {
   readonly reason: string;
 }
 
+/** What becomes of a next hop besides that it is found, as it should be. */
+export type NextHopTurn = 'lost' | 'found-again' | 'moved';
+
 export interface NeighboursOptions {
   readonly resolve: Datapath['resolveNextHop'];
   /** Called with the backends' addresses, as text, towards which packets are to use another address than before. */
   readonly onChange: (keys: readonly string[]) => void;
+  /** Told of what backends' addresses, as text, have to do without, and of the end of it. */
+  readonly onTurn?: (key: string, turn: NextHopTurn, status: NextHopStatus) => void;
   readonly log: Log;
   /** A monotonic clock, milliseconds. */
   readonly nowMs: () => number;
@@ -24,6 +29,8 @@ interface Watched {
   readonly key: string;
   readonly address: IpAddress;
   status: NextHopStatus;
+  /** It was told that it is lost. */
+  isLost: boolean;
   dueMs: number;
   /** Wait before the next attempt while there is no answer. */
   backoffMs: number;
@@ -88,7 +95,14 @@ export class Neighbours implements NextHops {
       if (this.#watched.has(key)) continue;
       const mac = this.#options.remembered?.get(key);
       const status: NextHopStatus = { ...PENDING, mac };
-      const watched: Watched = { key, address, status, dueMs: 0, backoffMs: FIRST_RETRY_MS };
+      const watched: Watched = {
+        key,
+        address,
+        status,
+        isLost: false,
+        dueMs: 0,
+        backoffMs: FIRST_RETRY_MS,
+      };
       this.#watched.set(key, watched);
       this.#open.set(key, watched);
       added.push(watched);
@@ -126,7 +140,11 @@ export class Neighbours implements NextHops {
     try {
       const now = this.#options.nowMs();
       const changed: string[] = [];
-      for (const watched of this.#due(now)) if (await this.#look(watched)) changed.push(watched.key);
+      for (const watched of this.#due(now)) {
+        const before = watched.status;
+        if (await this.#look(watched)) changed.push(watched.key);
+        this.#turn(watched, before);
+      }
       if (changed.length > 0) this.#options.onChange(changed);
     } finally {
       this.#isTicking = false;
@@ -174,7 +192,7 @@ export class Neighbours implements NextHops {
     }
     watched.dueMs = this.#options.nowMs() + (after.state === 'resolved' ? REFRESH_MS : watched.backoffMs);
     this.#file(watched);
-    this.#tell(watched.address, before, after);
+    this.#tell(watched, before);
     return before.mac?.join() !== after.mac?.join();
   }
 
@@ -186,7 +204,7 @@ export class Neighbours implements NextHops {
     }
   }
 
-  #tell(address: IpAddress, before: NextHopStatus, after: NextHopStatus): void {
+  #tell({ address, status: after }: Watched, before: NextHopStatus): void {
     const isMoved = before.mac?.join() !== after.mac?.join();
     if (before.state === after.state && before.reason === after.reason && !isMoved) return;
     const fields = { backend: formatIp(address), ...(after.mac && { mac: formatMac(after.mac) }) };
@@ -194,5 +212,18 @@ export class Neighbours implements NextHops {
     else if (after.state === 'unreachable') {
       this.#options.log('warn', 'next hop unreachable', { ...fields, reason: after.reason });
     } else if (before.state === 'resolved') this.#options.log('warn', 'next hop no longer answers', fields);
+  }
+
+  /** Tell what became of one since the look before: of those of a change under way nobody knows yet. */
+  #turn(watched: Watched, before: NextHopStatus): void {
+    const { key, status, isLost } = watched;
+    if (this.#watched.get(key) !== watched) return;
+    const { state, mac } = status;
+    // While it is asked for it is what it was, unless it was there.
+    watched.isLost =
+      state === 'unreachable' || (state === 'pending' && (isLost || before.state === 'resolved'));
+    if (watched.isLost !== isLost) this.#options.onTurn?.(key, isLost ? 'found-again' : 'lost', status);
+    else if (state === before.state && mac?.join() !== before.mac?.join())
+      this.#options.onTurn?.(key, 'moved', status);
   }
 }

@@ -23,6 +23,7 @@ const SILENCE_MS = 500;
 function toneOf({ type, attributes }: Event__Output): Tone | undefined {
   if (/^(worker\.restarted|packet\.dropped)/.test(type)) return 'bad';
   if (type === 'backend.health_changed') return attributes.health === 'healthy' ? 'good' : 'bad';
+  if (type === 'backend.next_hop_changed') return attributes.turn === 'lost' ? 'bad' : 'good';
   if (type === 'pool.mode_changed') return 'warn';
   return /drain/.test(type) ? 'warn' : undefined;
 }

@@ -5,6 +5,7 @@ export const EVENT_TYPES = {
   'backend.health_changed': 'The health checks of a backend changed their mind.',
   'backend.drained': 'A draining backend has no entry in the connection tables left.',
   'backend.drain_ended': 'A drain is over: its deadline passed, or it was taken back.',
+  'backend.next_hop_changed': 'The next hop towards a backend is lost, found again, or has another address.',
   'pool.mode_changed':
     'Other backends of a pool than before take new connections: few are healthy, or enough again.',
   'node.log_level_changed': 'The log says more or less than before.',

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { EventSource, PacketEvent, WorkerStatus } from '../../lb/index.js';
+import { type EventSource, type PacketEvent, parseIp, parseMac, type WorkerStatus } from '../../lb/index.js';
+import { backendAt } from '../../test/support/backends.js';
 import { MemoryDatapath } from '../../test/support/memory-datapath.js';
 import { udpFrame } from '../../test/support/packets.js';
+import type { NextHopStatus, NextHopTurn } from '../neighbours.js';
+import { EMPTY_STATE } from '../state/model.js';
 import { Store } from '../state/store.js';
 import { noteConfig } from './config-events.js';
 import { EventLog } from './event-log.js';
+import { noteNextHops } from './next-hop-events.js';
 import { PacketEvents, packetEvent } from './packet-events.js';
 import { WorkerEvents } from './worker-events.js';
 
@@ -165,5 +169,64 @@ describe('a packet that the program reports', () => {
     await reader.stop();
     await reader.stop();
     expect(switches).toEqual([true, false]);
+  });
+});
+
+describe('a next hop', () => {
+  const state = {
+    ...EMPTY_STATE,
+    backends: new Map(
+      [
+        ['pools/a/backends/x', '10.0.0.1'],
+        ['pools/b/backends/x', '10.0.0.1'],
+        ['pools/b/backends/y', '10.0.0.2'],
+      ].map(([name = '', address = '']) => [name, backendAt(parseIp(address), { name })]),
+    ),
+  };
+  const lost: NextHopStatus = { state: 'unreachable', mac: undefined, reason: 'no route' };
+  const used: NextHopStatus = { state: 'pending', mac: parseMac('02:00:00:00:00:0a'), reason: '' };
+  it.each<[string, string, NextHopTurn, NextHopStatus, object[]]>([
+    [
+      'of one backend that is lost',
+      '10.0.0.2',
+      'lost',
+      lost,
+      [
+        {
+          resource: 'pools/b/backends/y',
+          also: [],
+          message: 'the next hop of pools/b/backends/y cannot be reached: no route; it takes no connections',
+          attributes: { turn: 'lost', reason: 'no route' },
+        },
+      ],
+    ],
+    [
+      'of several backends that no longer answers',
+      '10.0.0.1',
+      'lost',
+      used,
+      [
+        {
+          resource: '',
+          also: ['pools/a/backends/x', 'pools/b/backends/x'],
+          message:
+            'the next hop of pools/a/backends/x and 1 more no longer answers; packets still go to 02:00:00:00:00:0a',
+          attributes: { turn: 'lost', mac: '02:00:00:00:00:0a' },
+        },
+      ],
+    ],
+    [
+      'that moved',
+      '10.0.0.2',
+      'moved',
+      { ...used, state: 'resolved' },
+      [{ message: 'the next hop of pools/b/backends/y has moved: 02:00:00:00:00:0a' }],
+    ],
+    ['of a backend that is gone', '10.0.0.3', 'lost', lost, []],
+  ])('%s', (_, key, turn, status, expected) => {
+    const events = newLog();
+    noteNextHops({ events, state: () => state })(key, turn, status);
+    expect(told(events)).toMatchObject(expected);
+    expect(told(events)).toHaveLength(expected.length);
   });
 });
