@@ -12,6 +12,7 @@ const KERNEL: TestProjectInlineConfiguration = {
     include: [...OVER_DATAPATH],
     env: { WAGGLE_TEST_DATAPATH: 'kernel' },
     maxWorkers: 2,
+    isolate: false,
     sequence: FIRST,
   },
 };
@@ -29,6 +30,8 @@ export default defineConfig({
           include: ['{lb,control-plane,programs,bench,test}/**/*.test.ts'],
           exclude: ['**/node_modules/**', ...LIVE],
           maxWorkers: 2,
+          // Files share what they import: a third of the time is reading it. They leave nothing else behind.
+          isolate: false,
           sequence: FIRST,
         },
       },

@@ -264,7 +264,11 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     // Killed in the midst of its start, at any moment.
     for (const ms of [150, 250, 350, 450]) {
       const { log: _, ...plain } = options();
-      const starting = spawn('taskset', [...ANY_CPU, PROCESS, JSON.stringify(plain)], { stdio: 'ignore' });
+      // It ends with its input: one that is quick is to be there still.
+      const starting = spawn('taskset', [...ANY_CPU, PROCESS, JSON.stringify(plain)], {
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+      children.push(starting);
       await wait(ms);
       await ended(starting, 'SIGKILL');
     }
