@@ -8,14 +8,19 @@ export interface NextHopEventsOptions {
   readonly state: () => DesiredState;
 }
 
-/** Notes what becomes of the next hops towards backends. */
+/** Notes what becomes of the next hops towards backends, but for those that need none. */
 export function noteNextHops({ events, state }: NextHopEventsOptions): Required<NeighboursOptions>['onTurn'] {
+  let backends: DesiredState['backends'] | undefined;
+  let namesByAddress: ReadonlyMap<string, readonly string[]> = new Map();
   return (key, turn, status) => {
-    const names = [...state().backends.values()]
-      .filter(({ addressKey }) => addressKey === key)
-      .map(({ name }) => name);
+    // Thousands may be lost one after the other.
+    if (backends !== state().backends) {
+      ({ backends } = state());
+      namesByAddress = namesOf(backends);
+    }
+    const names = namesByAddress.get(key) ?? [];
     const [first] = names;
-    // Gone meanwhile: nobody misses it.
+    // Gone meanwhile, or without a need of it: nobody misses it.
     if (first === undefined) return;
     events.emit({
       type: 'backend.next_hop_changed',
@@ -29,6 +34,18 @@ export function noteNextHops({ events, state }: NextHopEventsOptions): Required<
       },
     });
   };
+}
+
+/** Backends that packets find by a next hop, by their address: neither of this host nor with an Ethernet address of their own. */
+function namesOf(backends: DesiredState['backends']): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const { addressKey, name, mac, isLocal } of backends.values()) {
+    if (mac !== undefined || isLocal) continue;
+    const others = names.get(addressKey);
+    if (others === undefined) names.set(addressKey, [name]);
+    else others.push(name);
+  }
+  return names;
 }
 
 function sentence(

@@ -173,6 +173,10 @@ describe('a packet that the program reports', () => {
 });
 
 describe('a next hop', () => {
+  const withMac = backendAt(parseIp('10.0.0.4'), {
+    name: 'pools/b/backends/mac',
+    mac: parseMac('02:00:00:00:00:04'),
+  });
   const state = {
     ...EMPTY_STATE,
     backends: new Map(
@@ -181,7 +185,7 @@ describe('a next hop', () => {
         ['pools/b/backends/x', '10.0.0.1'],
         ['pools/b/backends/y', '10.0.0.2'],
       ].map(([name = '', address = '']) => [name, backendAt(parseIp(address), { name })]),
-    ),
+    ).set('pools/b/backends/mac', withMac),
   };
   const lost: NextHopStatus = { state: 'unreachable', mac: undefined, reason: 'no route' };
   const used: NextHopStatus = { state: 'pending', mac: parseMac('02:00:00:00:00:0a'), reason: '' };
@@ -223,6 +227,7 @@ describe('a next hop', () => {
       [{ message: 'the next hop of pools/b/backends/y has moved: 02:00:00:00:00:0a' }],
     ],
     ['of a backend that is gone', '10.0.0.3', 'lost', lost, []],
+    ['of a backend with an Ethernet address of its own', '10.0.0.4', 'lost', lost, []],
   ])('%s', (_, key, turn, status, expected) => {
     const events = newLog();
     noteNextHops({ events, state: () => state })(key, turn, status);
