@@ -1,7 +1,7 @@
 // Build: AssemblyScript to wasm, embedded as modules; protos to types; TypeScript to dist/.
 // `node tools/build.mjs [wasm] [proto] [ts]`, everything without arguments. Needs node_modules.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -63,10 +63,7 @@ function buildProto() {
     '--grpcLib=@grpc/grpc-js',
     '--importFileExtension=.js',
     `--outDir=${out}`,
-    'waggle/v1/resources.proto',
-    'waggle/v1/control.proto',
-    'waggle/v1/observe.proto',
-    'waggle/v1/bpf.proto',
+    ...readdirSync(join(root, 'proto', 'waggle', 'v1')).map((file) => `waggle/v1/${file}`),
   ]);
 }
 

@@ -158,7 +158,7 @@ function probeText(check: HealthCheck__Output): string {
 
 const orDefault = (text: string, fallback: string) => (text === '' ? fallback : text);
 
-/** What is not said of a check is as resources.proto has it. */
+/** What is not said of a check is as health_check.proto has it. */
 export const CHECK_COLUMNS: readonly Column<HealthCheck__Output>[] = [
   { title: 'HEALTH CHECK', value: ({ name }) => shortName(name) },
   { title: 'PROBE', value: probeText },

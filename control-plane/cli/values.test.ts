@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +8,8 @@ import { CliError } from './faults.js';
 import { flowText, parseFlowText } from './flow-text.js';
 import { plain, rate, structured, table } from './format.js';
 import { OPTION_NAMES, optionRows, parseOptions } from './node-options.js';
+
+const PROTOS = fileURLToPath(new URL('../../proto/waggle/v1', import.meta.url));
 
 describe('spans of time', () => {
   const rows: readonly [text: string, ms: number, again: string][] = [
@@ -57,17 +60,14 @@ describe('flows', () => {
 describe('options of the program', () => {
   /** Fields of a message of the protos, by name, with their types. */
   const fields = (file: string, message: string) => {
-    const proto = readFileSync(
-      fileURLToPath(new URL(`../../proto/waggle/v1/${file}`, import.meta.url)),
-      'utf8',
-    );
+    const proto = readFileSync(join(PROTOS, file), 'utf8');
     const body = new RegExp(`^message ${message} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(proto)?.[1] ?? '';
     return [...body.matchAll(/^ {2}(?:optional )?[\w.]+ (\w+) = \d+;/gm)].map(([, name = '']) => name);
   };
 
   it('are those of the API', () =>
     expect([...OPTION_NAMES].sort()).toEqual(
-      fields('resources.proto', 'Options')
+      fields('config.proto', 'Options')
         .map((name) => name.replaceAll('_', '-'))
         .sort(),
     ));
@@ -97,11 +97,8 @@ describe('options of the program', () => {
 
 describe('messages as data', () => {
   it('points in time and spans are told apart by their names, in every message', () => {
-    for (const file of ['resources.proto', 'control.proto', 'observe.proto', 'bpf.proto']) {
-      const proto = readFileSync(
-        fileURLToPath(new URL(`../../proto/waggle/v1/${file}`, import.meta.url)),
-        'utf8',
-      );
+    for (const file of readdirSync(PROTOS)) {
+      const proto = readFileSync(join(PROTOS, file), 'utf8');
       for (const [, type, name = ''] of proto.matchAll(/google\.protobuf\.(Timestamp|Duration) (\w+) = /g)) {
         const json = name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
         const value = plain({ [json]: { seconds: '60', nanos: 0 } });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { PROTO_FILES, PROTO_FOLDER } from './proto.js';
 
 /** What a field of a message holds, as far as values are compared. */
 export type FieldKind =
@@ -28,10 +28,6 @@ export interface MessageShape {
   readonly fields: ReadonlyMap<string, FieldShape>;
 }
 
-/** The protos lie beside control-plane/, in the sources and in dist/. */
-const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
-const FILES = ['waggle/v1/control.proto', 'waggle/v1/observe.proto'];
-
 const NUMBERS: ReadonlySet<string> = new Set([
   'double',
   'float',
@@ -52,7 +48,7 @@ function root(): protobuf.Root {
   // Types of Google's that the library brings along are not in the folder.
   fresh.resolvePath = (_, target) =>
     target.startsWith('google/protobuf/') ? target : join(PROTO_FOLDER, target);
-  loaded = fresh.loadSync(FILES, { keepCase: true });
+  loaded = fresh.loadSync(PROTO_FILES, { keepCase: true });
   loaded.resolveAll();
   return loaded;
 }
