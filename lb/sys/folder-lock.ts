@@ -1,16 +1,9 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import koffi from 'koffi';
 import { errnoName } from './errno.js';
-import { EAGAIN, lastErrno, SysError } from './libc.js';
+import { EAGAIN, lastErrno, libc, SysError } from './libc.js';
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-
-let call: ((fd: number, operation: number) => number) | undefined;
-function flock(fd: number, operation: number): number {
-  call ??= koffi.load(null).func('int flock(int fd, int operation)') as unknown as NonNullable<typeof call>;
-  return call(fd, operation);
-}
 
 /** The right to work in a folder (flock(2) on the folder itself): the kernel takes it back from a process that dies. */
 export class FolderLock {
@@ -28,7 +21,7 @@ export class FolderLock {
     const fd = openSync(folder, 'r');
     const lock = new FolderLock(fd);
     try {
-      if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+      if (libc().flock(fd, LOCK_EX | LOCK_NB) < 0) {
         const errno = lastErrno();
         if (errno !== EAGAIN) {
           const name = errnoName(errno);

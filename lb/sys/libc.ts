@@ -28,7 +28,9 @@ interface Libc {
     fd: number,
     offset: number,
   ) => number | bigint;
+  readonly munmap: (address: bigint, bytes: number) => number;
   readonly madvise: (address: bigint, bytes: number, advice: number) => number;
+  readonly flock: (fd: number, operation: number) => number;
   readonly socket: (family: number, type: number, protocol: number) => number;
   readonly bind: (fd: number, address: Uint8Array, bytes: number) => number;
   readonly setsockopt: (
@@ -60,6 +62,25 @@ interface Libc {
     c: number | bigint,
     d: number | bigint,
   ) => number | bigint;
+  /** syscall(2) of the shape (int, buffer, length); the kernel may write to the buffer. */
+  readonly syscallOnBuffer: (number: number, a: number, buffer: Uint8Array, bytes: number) => number;
+  /** syscall(2) of perf_event_open(2). */
+  readonly perfEventOpen: (
+    number: number,
+    attr: Uint8Array,
+    pid: number,
+    cpu: number,
+    group: number,
+    flags: number,
+  ) => number;
+}
+
+/**
+ * A function of libc by its prototype in C (koffi's notation), as the type that the caller knows it to have: the one place
+ * where the two meet.
+ */
+export function fromLibc<T>(prototype: string): T {
+  return koffi.load(null).func(prototype) as unknown as T;
 }
 
 let loaded: Libc | undefined;
@@ -67,34 +88,38 @@ let loaded: Libc | undefined;
 /** libc's functions, bound at the first call: importing this module asks nothing of the system. */
 export function libc(): Libc {
   if (loaded === undefined) {
-    const library = koffi.load(null);
-    const bind = <T>(prototype: string): T => library.func(prototype) as unknown as T;
     loaded = {
-      poll: bind('int poll(uintptr_t fds, ulong count, int timeout)'),
-      sendmmsg: bind('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)'),
-      readAt: bind('long read(int fd, uintptr_t address, size_t bytes)'),
-      writeAt: bind('long write(int fd, uintptr_t address, size_t bytes)'),
-      eventfd: bind('int eventfd(uint count, int flags)'),
-      clockGettime: bind('int clock_gettime(int clock, uintptr_t timespec)'),
-      schedGetcpu: bind('int sched_getcpu()'),
-      mmap: bind(
+      poll: fromLibc('int poll(uintptr_t fds, ulong count, int timeout)'),
+      sendmmsg: fromLibc('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)'),
+      readAt: fromLibc('long read(int fd, uintptr_t address, size_t bytes)'),
+      writeAt: fromLibc('long write(int fd, uintptr_t address, size_t bytes)'),
+      eventfd: fromLibc('int eventfd(uint count, int flags)'),
+      clockGettime: fromLibc('int clock_gettime(int clock, uintptr_t timespec)'),
+      schedGetcpu: fromLibc('int sched_getcpu()'),
+      mmap: fromLibc(
         'intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64 offset)',
       ),
-      madvise: bind('int madvise(uintptr_t address, size_t bytes, int advice)'),
-      socket: bind('int socket(int family, int type, int protocol)'),
-      bind: bind('int bind(int fd, _In_ void *address, uint bytes)'),
-      setsockopt: bind('int setsockopt(int fd, int level, int option, _In_ void *value, uint bytes)'),
-      getsockopt: bind(
+      munmap: fromLibc('int munmap(uintptr_t address, size_t bytes)'),
+      flock: fromLibc('int flock(int fd, int operation)'),
+      madvise: fromLibc('int madvise(uintptr_t address, size_t bytes, int advice)'),
+      socket: fromLibc('int socket(int family, int type, int protocol)'),
+      bind: fromLibc('int bind(int fd, _In_ void *address, uint bytes)'),
+      setsockopt: fromLibc('int setsockopt(int fd, int level, int option, _In_ void *value, uint bytes)'),
+      getsockopt: fromLibc(
         'int getsockopt(int fd, int level, int option, _Out_ void *value, _Inout_ void *bytes)',
       ),
-      ioctl: bind('int ioctl(int fd, ulong request, _Inout_ void *argument)'),
-      send: bind('long send(int fd, _In_ void *bytes, size_t length, int flags)'),
-      recv: bind('long recv(int fd, _Out_ void *bytes, size_t length, int flags)'),
-      kickSend: bind('long send(int fd, uintptr_t none, size_t bytes, int flags)'),
-      kickReceive: bind('long recv(int fd, uintptr_t none, size_t bytes, int flags)'),
-      close: bind('int close(int fd)'),
+      ioctl: fromLibc('int ioctl(int fd, ulong request, _Inout_ void *argument)'),
+      send: fromLibc('long send(int fd, _In_ void *bytes, size_t length, int flags)'),
+      recv: fromLibc('long recv(int fd, _Out_ void *bytes, size_t length, int flags)'),
+      kickSend: fromLibc('long send(int fd, uintptr_t none, size_t bytes, int flags)'),
+      kickReceive: fromLibc('long recv(int fd, uintptr_t none, size_t bytes, int flags)'),
+      close: fromLibc('int close(int fd)'),
       // Integer arguments only: a variadic function takes them in the same registers.
-      syscall: bind('long syscall(long number, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)'),
+      syscall: fromLibc('long syscall(long number, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)'),
+      syscallOnBuffer: fromLibc('long syscall(long number, int a, _Inout_ void *b, uint c)'),
+      perfEventOpen: fromLibc(
+        'long syscall(long number, _In_ void *attr, int pid, int cpu, int group, ulong flags)',
+      ),
     };
   }
   return loaded;

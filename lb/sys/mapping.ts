@@ -8,8 +8,6 @@ const MAP_SHARED = 1;
 /** Unit of mappings and of the kernel's rings, on x86-64 and on arm64 as distributions build it. */
 export const PAGE_BYTES = 4096;
 
-let munmap: ((address: bigint, bytes: number) => number) | undefined;
-
 /** Memory that a descriptor maps into this process, wherever there is room for it. */
 export class Mapping {
   /** To be used until `close` only: after that there is no memory behind it. */
@@ -36,10 +34,7 @@ export class Mapping {
   /** Idempotent. */
   close(): void {
     if (this.#address === 0n) return;
-    munmap ??= koffi.load(null).func('int munmap(uintptr_t address, size_t bytes)') as unknown as NonNullable<
-      typeof munmap
-    >;
-    munmap(this.#address, this.bytes.length);
+    libc().munmap(this.#address, this.bytes.length);
     this.#address = 0n;
   }
 }

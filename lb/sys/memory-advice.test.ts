@@ -1,10 +1,10 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { PAGE_BYTES } from './mapping.js';
 import { populate, preferHugePages } from './memory-advice.js';
 import { addressOfMemory } from './mmap.js';
 
 const PAGES = 1024;
-const PAGE_BYTES = 4096;
 const MEBIBYTE = 2 ** 20;
 
 /** VmFlags of the mapping of an address (proc_pid_smaps(5)); hg: huge pages are advised. */

@@ -1,8 +1,8 @@
 import { errnoName } from './errno.js';
 import { lastErrno, libc } from './libc.js';
+import { PAGE_BYTES } from './mapping.js';
 import { addressOfMemory } from './mmap.js';
 
-const PAGE_BYTES = 4096;
 const MADV_HUGEPAGE = 14;
 const MADV_POPULATE_WRITE = 23;
 

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
-import koffi from 'koffi';
 import { BpfError } from './bpf-call.js';
 import type { KernelMap } from './bpf-map.js';
 import { errnoName } from './errno.js';
-import { lastErrno, SysError } from './libc.js';
+import { lastErrno, libc, SysError } from './libc.js';
 import { Mapping, PAGE_BYTES } from './mapping.js';
 import { Readiness } from './readiness.js';
 import { closeFd } from './syscall.js';
@@ -26,16 +25,6 @@ const PERF_RECORD_SAMPLE = 9;
 const LOST_COUNT = 16;
 const ENODEV = 19;
 const FIRST_WAIT_MS = 5;
-
-type PerfEventOpen = (
-  number: number,
-  attr: Uint8Array,
-  pid: number,
-  cpu: number,
-  group: number,
-  flags: number,
-) => number;
-let perfEventOpen: PerfEventOpen | undefined;
 
 /** What a program gave to bpf_perf_event_output. */
 export interface PerfSample {
@@ -256,11 +245,6 @@ function hasRecord({ head, tail }: CpuRing): boolean {
 
 /** @returns undefined for a CPU that is offline. @throws SysError SYS_CALL */
 function openCounter(cpu: number): number | undefined {
-  perfEventOpen ??= koffi
-    .load(null)
-    .func(
-      'long syscall(long number, _In_ void *attr, int pid, int cpu, int group, ulong flags)',
-    ) as unknown as PerfEventOpen;
   const attr = new Uint8Array(ATTR_BYTES);
   const view = new DataView(attr.buffer);
   view.setUint32(0, PERF_TYPE_SOFTWARE, true);
@@ -271,7 +255,8 @@ function openCounter(cpu: number): number | undefined {
   view.setBigUint64(24, BigInt(PERF_SAMPLE_RAW), true);
   view.setUint32(48, 1, true);
   const number = SYSCALL_NUMBER[process.arch];
-  const fd = number === undefined ? -1 : perfEventOpen(number, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+  const fd =
+    number === undefined ? -1 : libc().perfEventOpen(number, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
   if (fd >= 0) return fd;
   const errno = number === undefined ? 38 : lastErrno();
   if (errno === ENODEV) return undefined;

@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { lastErrno, libc } from './libc.js';
 
 /** Numbers of the bare system calls that have no function in libc (asm/unistd.h). */
 const NUMBERS = {
@@ -13,26 +14,6 @@ export interface SyscallResult {
   readonly errno: number;
 }
 
-type Syscall = (number: number, a: number, b: Uint8Array, c: number) => number;
-type Close = (fd: number) => number;
-
-let libc: { readonly syscall: Syscall; readonly close: Close } | undefined;
-
-/** libc's own functions, loaded at the first call so that importing this module asks nothing of the system. */
-function functions(): { readonly syscall: Syscall; readonly close: Close } {
-  if (libc === undefined) {
-    const library = koffi.load(null);
-    libc = {
-      // Integer arguments only: a variadic function takes them in the same registers.
-      syscall: library.func(
-        'long syscall(long number, int a, _Inout_ void *b, uint c)',
-      ) as unknown as Syscall,
-      close: library.func('int close(int fd)') as unknown as Close,
-    };
-  }
-  return libc;
-}
-
 /**
  * A system call of the shape (int, buffer, length), as bpf(2) is; the kernel may write to the buffer.
  * @returns result -1 with errno ENOSYS on an architecture or a system that has no such call
@@ -40,13 +21,13 @@ function functions(): { readonly syscall: Syscall; readonly close: Close } {
 export function syscall(name: SyscallName, a: number, buffer: Uint8Array): SyscallResult {
   const numbers = process.platform === 'linux' ? NUMBERS[process.arch as keyof typeof NUMBERS] : undefined;
   if (numbers === undefined) return { result: -1, errno: koffi.os.errno.ENOSYS ?? 38 };
-  const result = functions().syscall(numbers[name], a, buffer, buffer.length);
-  return { result, errno: result < 0 ? koffi.errno() : 0 };
+  const result = libc().syscallOnBuffer(numbers[name], a, buffer, buffer.length);
+  return { result, errno: result < 0 ? lastErrno() : 0 };
 }
 
 /** Close a file descriptor; a fault is of no use to anybody here. */
 export function closeFd(fd: number): void {
-  functions().close(fd);
+  libc().close(fd);
 }
 
 /** Address of a buffer's first byte. The buffer must be kept alive, and its memory not be resized, while it is used. */

@@ -1,3 +1,4 @@
+import { exportsOf } from '../bpf/wasm-exports.js';
 import { isQueueFull, type SendFaultKind, sendFaultOf, WorkerIo } from '../io/worker-io.js';
 import {
   COUNTER_RING_FULL,
@@ -55,7 +56,7 @@ export class PacketRounds implements Rounds {
 
   load(imports: PumpImports): void {
     const instance = new WebAssembly.Instance(this.#module, { ...imports });
-    this.#pump = instance.exports as unknown as PacketPump;
+    this.#pump = exportsOf<PacketPump>(instance);
   }
 
   begin(): void {

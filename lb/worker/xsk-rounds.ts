@@ -1,3 +1,4 @@
+import { exportsOf } from '../bpf/wasm-exports.js';
 import { XskIo } from '../io/xsk-io.js';
 import { errnoName } from '../sys/errno.js';
 import { EAGAIN, EBUSY } from '../sys/libc.js';
@@ -49,7 +50,7 @@ export class XskRounds implements Rounds {
 
   load({ env, program: { run } }: PumpImports): void {
     const instance = new WebAssembly.Instance(this.#module, { env, program: { run } });
-    this.#pump = instance.exports as unknown as XskPump;
+    this.#pump = exportsOf<XskPump>(instance);
   }
 
   begin(): void {

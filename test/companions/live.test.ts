@@ -5,8 +5,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DecapTables } from '../../lb/balancer/companions/decap.js';
 import { HealthcheckTables } from '../../lb/balancer/companions/healthcheck.js';
@@ -20,10 +18,10 @@ import { createMaps } from '../../lb/bpf/object/create-maps.js';
 import type { ObjectSpec } from '../../lb/bpf/object/spec.js';
 import { parseIp, parseMac } from '../../lb/net/address.js';
 import { KernelMaps, type KernelProgram, loadKernelProgram } from '../../lb/sys/bpf.js';
-import { checked, libc } from '../../lb/sys/libc.js';
+import { checked, fromLibc, libc } from '../../lb/sys/libc.js';
 import { closeSocket, findLink } from '../../lb/sys/socket.js';
 import { missingRoot } from '../support/capabilities.js';
-import { addVeth, enterNamespace, sh } from '../support/namespace.js';
+import { addVeth, enterNamespace, inNetworkOf, sh } from '../support/namespace.js';
 import { titleOf } from './bed.js';
 
 const PROBER_MAC = '02:00:00:00:00:01';
@@ -43,26 +41,10 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const SO_MARK = 36;
-const CLONE_NEWNET = 0x40000000;
 
-type Fn = (...args: readonly (number | Uint8Array)[]) => number;
-const library = koffi.load(null);
-const connect = library.func('int connect(int fd, _In_ void *address, uint bytes)') as unknown as Fn;
-const setns = library.func('int setns(int fd, int type)') as unknown as Fn;
-
-/** Run a function in another process' network namespace. */
-function within<T>(pid: number, run: () => T): T {
-  const own = openSync('/proc/thread-self/ns/net', 'r');
-  const other = openSync(`/proc/${pid}/ns/net`, 'r');
-  try {
-    checked('setns', setns(other, CLONE_NEWNET));
-    return run();
-  } finally {
-    checked('setns', setns(own, CLONE_NEWNET));
-    closeSync(own);
-    closeSync(other);
-  }
-}
+const connect = fromLibc<(fd: number, address: Uint8Array, bytes: number) => number>(
+  'int connect(int fd, _In_ void *address, uint bytes)',
+);
 
 /** struct sockaddr_in or sockaddr_in6. */
 function socketAddress(text: string): Uint8Array {
@@ -159,7 +141,7 @@ describe.skipIf(missingRoot)('health checks over real interfaces', () => {
     decap = new DecapTables(backend.maps);
     decap.putDestination(parseIp(NET.backend));
     decap.putDestination(parseIp(NET.backend6));
-    within(pid, () => {
+    inNetworkOf(pid, () => {
       // Generic XDP leaves packets alone that a TC program has redirected, and on veth they are the same packets.
       const link = backend.program.attachXdp(findLink('hcb')!.index, 'native');
       detachDecap = () => link.close();

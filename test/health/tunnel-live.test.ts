@@ -4,8 +4,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Monitor } from '../../control-plane/health/monitor.js';
 import { Probes } from '../../control-plane/health/prober.js';
@@ -18,17 +16,15 @@ import type { ObjectSpec } from '../../lb/bpf/object/spec.js';
 import { attachCheckTunnel, type CheckTunnel } from '../../lb/check-tunnel.js';
 import { parseIp } from '../../lb/index.js';
 import { KernelMaps, loadKernelProgram } from '../../lb/sys/bpf.js';
-import { checked } from '../../lb/sys/libc.js';
 import { findLink } from '../../lb/sys/socket.js';
 import { missingRoot } from '../support/capabilities.js';
-import { addVeth, enterNamespace, sh } from '../support/namespace.js';
+import { addVeth, enterNamespace, inNetworkOf, sh } from '../support/namespace.js';
 import { checkOf, HTTP } from './checks.js';
 
 const PROBER = { mac: '02:00:00:00:00:01', address: '10.9.0.1' };
 const BACKEND = { mac: '02:00:00:00:00:02', address: '10.9.0.2' };
 const VIP = '198.51.100.10';
 const PORT = 8080;
-const CLONE_NEWNET = 0x40000000;
 const TIMING = { intervalMs: 300, fastIntervalMs: 300, timeoutMs: 200, fall: 2, rise: 2 } as const;
 /** What a loaded machine is late by, besides the bound. */
 const SLACK_MS = 400;
@@ -36,23 +32,6 @@ const SLACK_MS = 400;
 /** Serves HTTP on all addresses of its namespace. */
 const SERVER = `require('node:http').createServer((_, a) => a.end('hello'))
   .listen(${PORT}, '0.0.0.0', () => console.log('ready'));`;
-
-/** Run a function in another process' network namespace. */
-function within<T>(pid: number, run: () => T): T {
-  const setns = koffi.load(null).func('int setns(int fd, int type)') as unknown as (
-    ...args: number[]
-  ) => number;
-  const own = openSync('/proc/thread-self/ns/net', 'r');
-  const other = openSync(`/proc/${pid}/ns/net`, 'r');
-  try {
-    checked('setns', setns(other, CLONE_NEWNET));
-    return run();
-  } finally {
-    checked('setns', setns(own, CLONE_NEWNET));
-    closeSync(own);
-    closeSync(other);
-  }
-}
 
 function load(object: ObjectSpec, name: string) {
   const maps = createMaps(object, new KernelMaps());
@@ -103,7 +82,7 @@ describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'roo
     closers.push(decap.close);
     new DecapTables(decap.maps).putDestination(parseIp(BACKEND.address));
     // Generic XDP leaves packets alone that a TC program has redirected, and on veth they are the same packets.
-    attachDecap = () => within(pid, () => decap.program.attachXdp(findLink('hcb')!.index, 'native'));
+    attachDecap = () => inNetworkOf(pid, () => decap.program.attachXdp(findLink('hcb')!.index, 'native'));
 
     // The way to the backend, its MAC address too, is the kernel's to find.
     tunnelWay = attachCheckTunnel({ link: findLink('hcp')!, sources: [parseIp(PROBER.address)] });

@@ -1,14 +1,28 @@
 import { execFileSync } from 'node:child_process';
-import koffi from 'koffi';
-import { checked, EAGAIN, ENOBUFS, lastErrno, libc, MSG_DONTWAIT } from '../../lb/sys/libc.js';
+import { closeSync, openSync } from 'node:fs';
+import { checked, EAGAIN, ENOBUFS, fromLibc, lastErrno, libc, MSG_DONTWAIT } from '../../lb/sys/libc.js';
 import { closeSocket, findLink, type LinkInfo } from '../../lb/sys/socket.js';
 
 const CLONE_NEWNS = 0x00020000;
 const CLONE_NEWNET = 0x40000000;
 
-function unshare(flags: number): void {
-  const call = koffi.load(null).func('int unshare(int flags)') as unknown as (flags: number) => number;
-  checked('unshare', call(flags));
+const unshare = (flags: number): void => {
+  checked('unshare', fromLibc<(flags: number) => number>('int unshare(int flags)')(flags));
+};
+
+/** Run a function in the network namespace of another process; it must not wait. */
+export function inNetworkOf<T>(pid: number, run: () => T): T {
+  const setns = fromLibc<(fd: number, type: number) => number>('int setns(int fd, int type)');
+  const own = openSync('/proc/thread-self/ns/net', 'r');
+  const other = openSync(`/proc/${pid}/ns/net`, 'r');
+  try {
+    checked('setns', setns(other, CLONE_NEWNET));
+    return run();
+  } finally {
+    checked('setns', setns(own, CLONE_NEWNET));
+    closeSync(own);
+    closeSync(other);
+  }
 }
 
 /** Run a command line, words between single spaces; gives its standard output. */

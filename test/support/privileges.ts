@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import { fromLibc } from '../../lb/sys/libc.js';
 
 /** _LINUX_CAPABILITY_VERSION_3 (uapi/linux/capability.h). */
 const VERSION = 0x20080522;
@@ -6,16 +6,10 @@ const CAP_SYS_ADMIN = 21;
 const CAP_PERFMON = 38;
 
 type Capabilities = (header: Uint8Array, data: Uint8Array) => number;
-let libc: { readonly capget: Capabilities; readonly capset: Capabilities } | undefined;
-
-function functions() {
-  const library = koffi.load(null);
-  libc ??= {
-    capget: library.func('int capget(_Inout_ void *header, _Inout_ void *data)') as unknown as Capabilities,
-    capset: library.func('int capset(_Inout_ void *header, _In_ void *data)') as unknown as Capabilities,
-  };
-  return libc;
-}
+const functions = () => ({
+  capget: fromLibc<Capabilities>('int capget(_Inout_ void *header, _Inout_ void *data)'),
+  capset: fromLibc<Capabilities>('int capset(_Inout_ void *header, _In_ void *data)'),
+});
 
 /**
  * Do something without CAP_PERFMON, and without CAP_SYS_ADMIN, which contains it; the thread that runs has them again

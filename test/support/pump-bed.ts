@@ -8,6 +8,7 @@ import {
   XDP_MD_DATA,
   XDP_MD_DATA_END,
 } from '../../lb/bpf/memory/layout.js';
+import { exportsOf } from '../../lb/bpf/wasm-exports.js';
 import { CounterCells, type WorkerCounter } from '../../lb/worker/counters.js';
 import { type Inboxes, inboxBytes } from '../../lb/worker/inbox.js';
 import {
@@ -121,7 +122,7 @@ export class PumpBed {
       program: { run, runNumbered: numberedRunner(runtime) },
       runtime: { ...runtime.exports },
     });
-    const pump = instance.exports as unknown as PumpExports;
+    const pump = exportsOf<PumpExports>(instance);
     pump.prepare();
     return pump;
   }

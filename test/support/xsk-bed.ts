@@ -2,6 +2,7 @@ import { XDP_TX } from '../../lb/bpf/engine/context.js';
 import { instantiateRuntime } from '../../lb/bpf/maps/runtime.js';
 import { Arena } from '../../lb/bpf/memory/arena.js';
 import { CPU_PUMP, XDP_MD_DATA, XDP_MD_DATA_END } from '../../lb/bpf/memory/layout.js';
+import { exportsOf } from '../../lb/bpf/wasm-exports.js';
 import * as layout from '../../lb/io/xsk-layout.js';
 import { XSK_HEADROOM_BYTES } from '../../lb/sys/xsk.js';
 import { CounterCells, type WorkerCounter } from '../../lb/worker/counters.js';
@@ -150,7 +151,7 @@ export class XskBed {
           view.setUint32(context + XDP_MD_DATA, read(context, XDP_MD_DATA) + delta, true),
       });
     const instance = new WebAssembly.Instance(module, { env: { ...env }, program: { run } });
-    const pump = instance.exports as unknown as XskPumpExports;
+    const pump = exportsOf<XskPumpExports>(instance);
     pump.prepare();
     return pump;
   }

@@ -6,6 +6,7 @@ import { calledFunction, type Instruction } from '../isa/instruction.js';
 import type { ArenaMapInfo } from '../maps/registry.js';
 import type { Runtime } from '../maps/runtime.js';
 import { CPU_STACK_END, CPU_TAIL_CALLS, STACK_FRAME_BYTES } from '../memory/layout.js';
+import { exportsOf } from '../wasm-exports.js';
 import { type AnalysedFunction, analyse } from './analyse.js';
 import { splitFunctions } from './cfg.js';
 import { wordSources } from './inline-helpers.js';
@@ -258,6 +259,6 @@ export function instantiateProgram(
     env: { ...runtime.env },
     runtime: { ...runtime.exports },
   });
-  const exports = instance.exports as unknown as ProgramExports;
+  const exports = exportsOf<ProgramExports>(instance);
   return { exports, run: exports.run, call: exports.call, target: { engine: 'jit', tail: exports.tail } };
 }

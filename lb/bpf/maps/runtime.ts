@@ -1,6 +1,7 @@
 import { ProgramTable } from '../engine/program-table.js';
 import type { HelperBodyName } from '../helpers/prototypes.js';
 import { Arena } from '../memory/arena.js';
+import { exportsOf } from '../wasm-exports.js';
 import { runtimeWasm } from './runtime-wasm.gen.js';
 
 /** A helper as programs call it: registers in, r0 out. */
@@ -90,5 +91,5 @@ export function instantiateRuntime(memory: WebAssembly.Memory, cpu: number): Run
     wake: (at: number) => void Atomics.notify(arena.i32, at >>> 2),
   };
   const instance = new WebAssembly.Instance(compiled, { env });
-  return { cpu, env, programs, exports: instance.exports as unknown as RuntimeExports };
+  return { cpu, env, programs, exports: exportsOf<RuntimeExports>(instance) };
 }
