@@ -18,6 +18,9 @@ let defaultHop: Mac | undefined;
 let logged: string[];
 let reconciler: Reconciler;
 let clockMs: number;
+/** Addresses whose next hops were looked for, and were to be no more. */
+let watched: string[];
+let forgotten: string[];
 
 const backend = (id: string, address: string, { pool = 'web', weight = 1 } = {}) =>
   createBackend({ id, address, pool: `pools/${pool}`, weight });
@@ -53,17 +56,33 @@ beforeEach(() => {
   defaultHop = NEXT_HOP;
   logged = [];
   clockMs = 0;
+  watched = [];
+  forgotten = [];
   reconciler = new Reconciler({
     store: new Store({ nowMs: () => 0, epoch: 'e' }),
     datapath,
     nextHops: {
       mac: (key) => hops.get(key) ?? defaultHop,
-      watch: async () => undefined,
-      forget: () => undefined,
+      watch: async (addresses) => void watched.push(...addresses.keys()),
+      forget: (keys) => void forgotten.push(...keys),
     },
     log: (_, message) => logged.push(message),
     nowMs: () => clockMs,
   });
+});
+
+it('next hops are looked for where packets need one: not of a backend with an Ethernet address of its own, or of this host', async () => {
+  const own = { mac: '02:00:00:00:00:0c' };
+  const update = (fields: object) =>
+    ({ kind: 'update-backend', name: 'pools/web/backends/c', etag: '', fields }) as const;
+  await make(createPool('web'), backend('a', '10.0.0.1'), { ...backend('c', '10.0.0.3'), ...own });
+  await make({ ...backend('d', '10.0.0.4'), isLocal: true });
+  expect(watched).toEqual(['10.0.0.1']);
+  await make(update({ mac: '' }));
+  expect(watched).toEqual(['10.0.0.1', '10.0.0.3']);
+  expect(forgotten).toEqual([]);
+  await make(update(own));
+  expect(forgotten).toEqual(['10.0.0.3']);
 });
 
 describe('packets go where the configuration says', () => {

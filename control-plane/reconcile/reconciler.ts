@@ -12,7 +12,7 @@ import {
 import type { Change } from '../state/changes.js';
 import {
   type Backend,
-  backendAddresses,
+  type BackendRow,
   backendRows,
   type DesiredState,
   EMPTY_STATE,
@@ -193,7 +193,7 @@ export class Reconciler {
   restore({ adopted }: { readonly adopted?: Adopted | undefined } = {}): Promise<void> {
     return this.#inTurn(async () => {
       const { state } = this.store;
-      await this.#nextHops.watch(backendAddresses(state));
+      await this.#nextHops.watch(addressesOnlyIn(backendRows(state), new Map()));
       await this.#protect([...state.vips.values()].map(({ key }) => key));
       await this.#program.settle(state);
       if (adopted === undefined) {
@@ -453,12 +453,18 @@ function checkShare(backend: string, share: number): void {
   throw new RangeError(`share of ${backend}: ${share} is not a whole number from 0 to ${FULL_SHARE}`);
 }
 
+/** Whether packets to an address wait for a next hop: it is another host, without an Ethernet address that was given. */
+const needsNextHop = (row: BackendRow | undefined): boolean =>
+  row !== undefined && row.mac === undefined && !row.isLocal;
+
+/** Addresses that need a next hop by some rows and not by others. */
 function addressesOnlyIn(
   rows: Difference['rowsAfter'],
   others: Difference['rowsAfter'],
 ): Map<string, IpAddress> {
   const addresses = new Map<string, IpAddress>();
-  for (const [key, { address }] of rows) if (!others.has(key)) addresses.set(key, address);
+  for (const [key, row] of rows)
+    if (needsNextHop(row) && !needsNextHop(others.get(key))) addresses.set(key, row.address);
   return addresses;
 }
 
