@@ -11,6 +11,7 @@ import { type KernelMap, KernelMaps, type KernelProgram, loadKernelProgram } fro
 import { BALANCER_ENGINES, type BalancerBed, testObject } from '../support/balancer.js';
 import { emptyMap } from '../support/balancer-state.js';
 import { missingRoot } from '../support/capabilities.js';
+import { onOneCpu } from '../support/one-cpu.js';
 import { hex } from '../support/packets.js';
 import { CASE_SUITES } from './cases/all.js';
 import { Scene } from './cases/setup.js';
@@ -46,7 +47,7 @@ class Steer {
   }
 
   takes(frame: Uint8Array): boolean {
-    const { verdict, packet } = this.#program.testRun(frame);
+    const { verdict, packet } = onOneCpu(() => this.#program.testRun(frame));
     expect(packet).toEqual(frame);
     expect([XDP_DROP, XDP_PASS]).toContain(verdict);
     return verdict === XDP_DROP;

@@ -7,6 +7,7 @@ import type { ObjectSpec } from '../../lb/bpf/object/spec.js';
 import { type KernelMap, KernelMaps, loadKernelProgram } from '../../lb/sys/bpf.js';
 import { missingRoot } from '../support/capabilities.js';
 import { Coverage } from '../support/coverage.js';
+import { onOneCpu } from '../support/one-cpu.js';
 
 export interface CompanionRun {
   /** An XDP verdict, or a TC action as 32 unsigned bits. */
@@ -82,7 +83,7 @@ function kernelBed(object: ObjectSpec, name: string): CompanionBed {
   return {
     maps,
     run(frame, mark = 0) {
-      const { verdict, packet, mark: left } = program.testRun(frame, 1, mark);
+      const { verdict, packet, mark: left } = onOneCpu(() => program.testRun(frame, 1, mark));
       return { verdict, frame: packet, mark: left };
     },
     close() {

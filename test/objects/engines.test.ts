@@ -7,6 +7,7 @@ import { Replay } from '../../lb/engine/replay.js';
 import { type KernelMap, KernelMaps, loadKernelProgram } from '../../lb/sys/bpf.js';
 import { missingRoot } from '../support/capabilities.js';
 import { type TestObject, testObject } from '../support/objects.js';
+import { onOneCpu } from '../support/one-cpu.js';
 
 interface Engine {
   readonly maps: ReadonlyMap<string, BpfMap>;
@@ -31,7 +32,7 @@ function kernel(object: ObjectSpec, program: string): Engine {
   return {
     maps,
     run(frame) {
-      const { verdict, packet } = loaded.testRun(frame);
+      const { verdict, packet } = onOneCpu(() => loaded.testRun(frame));
       return { verdict, frame: packet };
     },
   };

@@ -12,6 +12,7 @@ import {
   loadKernelProgram,
   possibleCpus,
 } from '../../lb/sys/bpf.js';
+import { onOneCpu } from '../support/one-cpu.js';
 import { concat, hex } from '../support/packets.js';
 
 /** What is in the maps before a program runs. */
@@ -40,7 +41,7 @@ const NO_KEY = new Uint8Array(0);
 const u32Key = (key: number): Uint8Array => new Uint8Array(Uint32Array.of(key).buffer);
 const ENTRIES: ReadonlySet<string> = new Set(['ARRAY', 'HASH', 'LRU_HASH', 'LPM_TRIE']);
 
-/** Copies of the CPUs added up, 8 bytes at a time: which CPU the kernel ran on is not ours to choose. */
+/** Copies of the CPUs added up, 8 bytes at a time: the kernel's runs were on any one of them. */
 function summed(value: Uint8Array, cpus: number): Uint8Array {
   const words = new BigUint64Array(value.slice().buffer);
   const stride = words.length / cpus;
@@ -147,7 +148,7 @@ export function runInKernel(
       );
       if (status !== 0) fail(`slot ${slot.index} of ${slot.map}: errno ${-status}`);
     }
-    const runs = packets.map((packet) => loaded.testRun(packet));
+    const runs = onOneCpu(() => packets.map((packet) => loaded.testRun(packet)));
     const isSigned = programOf(object, program).type === 'sched_cls';
     return {
       verdicts: runs.map(({ verdict }) => (isSigned ? verdict | 0 : verdict)),

@@ -18,6 +18,7 @@ import { Replay } from '../../lb/engine/replay.js';
 import { type KernelMap, KernelMaps, loadKernelProgram, possibleCpus } from '../../lb/sys/bpf.js';
 import { ArenaProgram } from './arena-program.js';
 import { missingRoot } from './capabilities.js';
+import { onOneCpu } from './one-cpu.js';
 
 /** Rings that the tests use: the object's own 512 would take 256 MiB of the kernel for each test. */
 export const TEST_RINGS = 9;
@@ -139,7 +140,7 @@ function kernelBed(options: BedOptions): BalancerBed {
     connections,
     now: () => process.hrtime.bigint(),
     run(frame) {
-      const { verdict, packet } = program.testRun(frame);
+      const { verdict, packet } = onOneCpu(() => program.testRun(frame));
       return { verdict, frame: packet };
     },
     close() {

@@ -7,6 +7,7 @@ import type { EngineName } from '../../lb/bpf/sandbox.js';
 import { type KernelMap, KernelMaps, type KernelProgram, loadKernelProgram } from '../../lb/sys/bpf.js';
 import { BPF_PRELUDE } from './bpf-helpers.js';
 import { compileC } from './clang.js';
+import { onOneCpu } from './one-cpu.js';
 import { hex } from './packets.js';
 
 const KEY = new Uint8Array(4);
@@ -86,7 +87,7 @@ export class HelperBed {
     this.#maps ??= [...createMaps(this.#object, new KernelMaps()).values()];
     const map = this.#maps[this.#object.maps.findIndex(({ name }) => name === 'ios')]!;
     map.update(KEY, mapValue(input));
-    const { packet } = this.#program(program, this.#maps).testRun(input.packet ?? PACKET);
+    const { packet } = onOneCpu(() => this.#program(program, this.#maps).testRun(input.packet ?? PACKET));
     return outputOf(map, packet);
   }
 

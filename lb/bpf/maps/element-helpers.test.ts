@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { missingRoot } from '../../../test/support/capabilities.js';
 import { compileC, missingClang } from '../../../test/support/clang.js';
+import { onOneCpu } from '../../../test/support/one-cpu.js';
 import { Replay } from '../../engine/replay.js';
 import { type KernelMap, KernelMaps, loadKernelProgram } from '../../sys/bpf.js';
 import { createMaps } from '../object/create-maps.js';
@@ -189,7 +190,7 @@ function kernel(object: ObjectSpec): Engine {
     program.close();
     for (const map of maps.values()) map.close();
   });
-  return { maps, host, run: (frame) => program.testRun(frame).verdict };
+  return { maps, host, run: (frame) => onOneCpu(() => program.testRun(frame)).verdict };
 }
 
 function arena(object: ObjectSpec, engine: 'interpreter' | 'jit'): Engine {
