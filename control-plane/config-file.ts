@@ -61,13 +61,13 @@ export class ConfigFile {
         keys: waiting,
       });
     }
-    const { store } = reconciler;
-    const state = desiredState(config, { nowMs: Date.now(), current: store.state });
-    const before = store.state.revision;
-    const after = await reconciler.change(
-      { kind: 'apply', target: targetWithDrains(state), prune: true },
-      { actor: ACTOR, comment: `file ${path}`.slice(0, 255) },
-    );
+    let before = 0;
+    const after = await reconciler.change((store) => {
+      before = store.state.revision;
+      const state = desiredState(config, { nowMs: Date.now(), current: store.state });
+      const change = { kind: 'apply', target: targetWithDrains(state), prune: true } as const;
+      return store.draft(change, ACTOR, `file ${path}`.slice(0, 255));
+    });
     if (settings.logLevel !== undefined && settings.logLevel !== this.#settings.logLevel)
       log.setLevel(settings.logLevel);
     this.#settings = { ...this.#settings, logLevel: settings.logLevel };

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ReconcileBed } from '../test/support/reconcile-bed.js';
-import { silentLog } from '../test/support/silent-log.js';
 import { Drains } from './drains.js';
 
 const A = 'pools/web/backends/a';
@@ -9,18 +8,21 @@ describe('drains', () => {
   let bed: ReconcileBed;
   let drains: Drains;
   let nowMs: number;
+  /** Messages of the log. */
+  let said: string[];
 
   beforeEach(async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     bed = new ReconcileBed();
     nowMs = bed.clock.nowMs();
+    said = [];
     await bed.serve(2);
     const { reconciler, events } = bed;
     drains = new Drains({
       reconciler,
       tables: bed.datapath.tables,
       events,
-      log: silentLog(),
+      log: (_level, message) => void said.push(message),
       nowMs: () => nowMs,
     });
     drains.start();
@@ -87,6 +89,39 @@ describe('drains', () => {
     await pass(2000);
     expect(bed.store.state.backends.has(A)).toBe(false);
     expect(bed.send(sport!, { syn: false })).toBe('10.0.0.2');
+  });
+
+  it('none is looked at again after the end, though a look is under way then', async () => {
+    await bed.make({ kind: 'drain-backend', name: A, etag: '', timeoutMs: 1000 });
+    let look = () => {};
+    const looked = new Promise<void>((resolve) => {
+      look = resolve;
+    });
+    const { change } = bed.reconciler;
+    bed.reconciler.change = async (...asked) => {
+      look();
+      return change.apply(bed.reconciler, asked);
+    };
+    nowMs += 1000;
+    void vi.advanceTimersByTimeAsync(1000);
+    await looked;
+    drains.stop();
+    await bed.settle();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('a look that fails is said, and is not the last', async () => {
+    const { recent } = bed.reconciler.flows;
+    let faults = 0;
+    bed.reconciler.flows.recent = () => {
+      faults += 1;
+      if (faults === 1) throw new Error('no table');
+      return recent.call(bed.reconciler.flows);
+    };
+    await bed.make({ kind: 'drain-backend', name: A, etag: '', timeoutMs: 2000 });
+    await pass(4000);
+    expect(said.filter((message) => /could not/.test(message))).toEqual(['drains could not be looked at']);
+    expect(bed.store.state.backends.get(A)).toMatchObject({ isDown: true });
   });
 
   it('one that is taken back is not ended', async () => {

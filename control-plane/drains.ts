@@ -81,7 +81,17 @@ export class Drains {
   /** Look again after a while, or when the next deadline passes. */
   #plan(delayMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#look(), Math.min(delayMs, MAX_TIMER_MS));
+    // A look that was under way when it was stopped is the last.
+    if (this.#unsubscribe === undefined) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#look().catch((error: unknown) => {
+          this.#options.log('error', 'drains could not be looked at', { error });
+          this.#plan(LOOK_MS);
+        });
+      },
+      Math.min(delayMs, MAX_TIMER_MS),
+    );
     this.#timer.unref();
   }
 
@@ -95,13 +105,18 @@ export class Drains {
     this.#isEnding = true;
     try {
       const flows = reconciler.flows.recent();
+      let freshFlows: typeof flows | undefined;
       for (const backend of draining) {
         const index = reconciler.realIndex(backend);
         const isEmpty = index === undefined || (flows.get(index) ?? 0) === 0;
         if (isEmpty) this.#emptied(backend);
         const isOver = backend.drainDeadlineMs !== undefined && backend.drainDeadlineMs <= nowMs();
-        // A count may be a little old: who is removed must have nothing now.
-        const isGone = isEmpty && backend.leaves && this.#isEmptyNow(index);
+        let isGone = isEmpty && backend.leaves;
+        if (isGone && index !== undefined) {
+          // A count may be a little old: who is removed must have nothing now. None comes anew: it is out of its ring.
+          freshFlows ??= reconciler.flows.fresh();
+          isGone = (freshFlows.get(index) ?? 0) === 0;
+        }
         if (isOver || isGone) await this.#end(backend);
       }
     } finally {
@@ -110,10 +125,6 @@ export class Drains {
     const deadlines = draining.flatMap(({ drainDeadlineMs }) => drainDeadlineMs ?? []);
     const untilMs = Math.min(...deadlines.map((deadline) => deadline - nowMs()));
     this.#plan(Math.min(LOOK_MS, Math.max(0, untilMs)));
-  }
-
-  #isEmptyNow(index: number | undefined): boolean {
-    return index === undefined || (this.#options.reconciler.flows.fresh().get(index) ?? 0) === 0;
   }
 
   #emptied({ name }: Backend): void {

@@ -23,7 +23,7 @@ function valueText(value: unknown): string {
 }
 
 /** One line for people from one line of JSON: time, level, message, fields. */
-export function prettyLine(json: string): string {
+function prettyLine(json: string): string {
   const entry = JSON.parse(json) as Record<string, unknown>;
   const time = new Date(String(entry.time)).toTimeString().slice(0, 8);
   const fields = Object.entries(entry)

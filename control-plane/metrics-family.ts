@@ -19,7 +19,7 @@ export interface Family extends FamilySpec {
  * Series that one family may have: labels are names of the configuration and words of closed lists, and this is the bound where the
  * configuration is very large.
  */
-export const MAX_SERIES = 50_000;
+const MAX_SERIES = 50_000;
 
 /**
  * Families whose series are exactly those that their rows give when they are asked for: a series goes when its resource does.

@@ -1,8 +1,9 @@
+import type { TableImpact } from '../reconcile/impact.js';
 import { backendsOfHost } from '../state/backends.js';
 import type { Change } from '../state/changes.js';
 import { fieldError, StateError } from '../state/faults.js';
-import { targetOf } from '../state/fields.js';
 import { type Backend, backendName, backendsOf, type DesiredState, idOf } from '../state/model.js';
+import type { Store } from '../state/store.js';
 import { find } from '../state/validate.js';
 import type { CallScope } from './call-scope.js';
 import type { ApiContext } from './context.js';
@@ -76,7 +77,7 @@ export function backendHandlers(
     CreateBackend: unary(around, 'CreateBackend', (request, _, caller) => {
       const { parent, backend, backendId, validateOnly, requestId } = request;
       if (!backend) throw fieldError('backend', 'is required');
-      return requests.once(caller.name, requestId, { CreateBackend: request }, () =>
+      return requests.once(caller, requestId, { CreateBackend: request }, () =>
         create(parent, backend, backendId, validateOnly, caller),
       );
     }),
@@ -131,13 +132,18 @@ export function backendHandlers(
     ),
 
     ReplaceBackends: unary(around, 'ReplaceBackends', async (request, _, caller) => {
-      const before = reconciler.store.state;
-      const changes = replacing(before, request);
-      const after = await reconciler.change(changes, caller.changing(request.validateOnly));
+      let impact: readonly TableImpact[] = [];
+      // By the state that it changes: others may change it before its turn comes.
+      const draft = (store: Store) => {
+        const drafted = store.draftAll(replacing(store.state, request), caller.name);
+        impact = reconciler.impact(store.state, drafted);
+        return drafted;
+      };
+      const after = await reconciler.change(draft, caller.changing(request.validateOnly));
       const backends = backendsOf(after, request.parent);
       return {
         backends: backends.map((backend) => backendToProto(backend, context)),
-        impact: impactToProto(reconciler.impact(before, after)),
+        impact: impactToProto(impact),
       };
     }),
   };
@@ -156,7 +162,6 @@ function replacing(state: DesiredState, request: ReplaceBackendsRequest__Output)
   const wanted = new Set(backends.map(({ name }) => name));
   const drainTimeoutMs = msOf('drain_timeout', drainTimeout);
   const gone = backendsOf(state, parent).filter(({ name, leaves }) => !wanted.has(name) && !leaves);
-  const target = targetOf(state);
   const given = backends.map((backend, i) => {
     const path = `backends[${i}]`;
     if (!backend.name.startsWith(`${parent}/backends/`)) {
@@ -170,7 +175,6 @@ function replacing(state: DesiredState, request: ReplaceBackendsRequest__Output)
       kind: 'apply',
       prune: false,
       target: {
-        ...target,
         vips: [],
         pools: [],
         healthChecks: [],

@@ -1,6 +1,8 @@
+import type { TableImpact } from '../reconcile/impact.js';
 import type { Change } from '../state/changes.js';
 import { fieldError, StateError } from '../state/faults.js';
 import { rollbackTo } from '../state/history-rollback.js';
+import type { DesiredState } from '../state/model.js';
 import type { CallScope } from './call-scope.js';
 import type { ApiContext } from './context.js';
 import { changesToProto, impactToProto, revisionToProto } from './convert-changes.js';
@@ -11,6 +13,13 @@ import type { HandlersWithout } from './handlers.js';
 import { pageOf } from './page.js';
 import type { RequestIds } from './request-ids.js';
 import { type Surroundings, unary } from './unary.js';
+
+/** What became of a change of the whole. */
+interface Made {
+  readonly after: DesiredState;
+  readonly changes: ReturnType<typeof changesToProto>;
+  readonly impact: ReturnType<typeof impactToProto>;
+}
 
 const MAX_COMMENT = 255;
 /** Digits of a revision in its key: keys sort as the numbers do. */
@@ -31,41 +40,56 @@ export function configHandlers(
 ): HandlersWithout<ConfigServiceHandlers, 'WatchSnapshot'> {
   const { reconciler } = context;
   const { store } = reconciler;
+  /** @param ask what to change, by the state that it changes: others may change it before its turn comes */
   const change = async (
-    asked: Change,
+    ask: () => Change,
     comment: string,
     validateOnly: boolean,
     caller: CallScope,
-  ): Promise<ApplySnapshotResponse> => {
-    const before = store.state;
-    // Of the draft that is applied, not of one that is there by then.
-    const impact = impactToProto(reconciler.impact(before, store.draft(asked)));
-    const after = await reconciler.change(asked, { ...caller.changing(validateOnly), comment });
-    return {
-      snapshot: snapshotToProto(after, validateOnly ? '' : store.etag),
-      changes: changesToProto(before, after),
-      impact,
+  ): Promise<Made> => {
+    let before = store.state;
+    let impact: readonly TableImpact[] = [];
+    const draft = () => {
+      before = store.state;
+      const drafted = store.draft(ask(), caller.name, comment);
+      impact = reconciler.impact(before, drafted);
+      return drafted;
     };
+    const after = await reconciler.change(draft, caller.changing(validateOnly));
+    return { after, changes: changesToProto(before, after), impact: impactToProto(impact) };
   };
+  const answer = ({ after, changes, impact }: Made, validateOnly: boolean): ApplySnapshotResponse => ({
+    snapshot: snapshotToProto(after, validateOnly ? '' : store.etag),
+    changes,
+    impact,
+  });
 
   return {
     GetSnapshot: unary(around, 'GetSnapshot', () => snapshotToProto(store.state, store.etag)),
 
-    ApplySnapshot: unary(around, 'ApplySnapshot', (request, _, caller) => {
+    ApplySnapshot: unary(around, 'ApplySnapshot', async (request, _, caller) => {
       const { snapshot, prune, validateOnly, comment, requestId } = request;
       if (!snapshot) throw fieldError('snapshot', 'is required');
       checkComment(comment);
       const { etag } = snapshot;
-      if (etag !== '' && etag !== store.etag) {
+      const target = snapshotFromProto(snapshot);
+      const ask = (): Change => {
+        if (etag === '' || etag === store.etag) return { kind: 'apply', target, prune };
         throw new StateError(
           { code: 'STATE_ETAG', name: 'the configuration', given: etag, current: store.etag },
           `the configuration has changed since it was read (etag "${etag}", now "${store.etag}"): read it again and retry`,
         );
-      }
-      const asked: Change = { kind: 'apply', target: snapshotFromProto(snapshot), prune };
-      return requests.once(caller.name, requestId, { ApplySnapshot: request }, () =>
-        change(asked, comment, validateOnly, caller),
-      );
+      };
+      let after: DesiredState | undefined;
+      // What is only looked at is looked at again. What is remembered is small: who asks again for the rest is shown the
+      // configuration as it is by then.
+      const id = validateOnly ? '' : requestId;
+      const made = await requests.once(caller, id, { ApplySnapshot: request }, async () => {
+        const { after: state, ...said } = await change(ask, comment, validateOnly, caller);
+        after = state;
+        return said;
+      });
+      return answer({ ...made, after: after ?? store.state }, validateOnly);
     }),
 
     ListRevisions: unary(around, 'ListRevisions', ({ pageSize: size, pageToken: token }) => {
@@ -79,10 +103,15 @@ export function configHandlers(
       return { revisions: items.map(({ entry }) => revisionToProto(entry)), nextPageToken };
     }),
 
-    RollbackRevision: unary(around, 'RollbackRevision', ({ revision, validateOnly, comment }, _, caller) => {
-      checkComment(comment);
-      const asked = rollbackTo(store.state, store.history, Number(revision));
-      return change(asked, comment || `back to revision ${revision}`, validateOnly, caller);
-    }),
+    RollbackRevision: unary(
+      around,
+      'RollbackRevision',
+      async ({ revision, validateOnly, comment }, _, caller) => {
+        checkComment(comment);
+        const ask = () => rollbackTo(store.state, store.history, Number(revision));
+        const made = await change(ask, comment || `back to revision ${revision}`, validateOnly, caller);
+        return answer(made, validateOnly);
+      },
+    ),
   };
 }

@@ -14,7 +14,7 @@ import type { NextHop as ProtoNextHop } from './generated/waggle/v1/NextHop.js';
 import { maskedFields } from './mask.js';
 
 /** Weight of a backend that names none. */
-export const DEFAULT_WEIGHT = 1;
+const DEFAULT_WEIGHT = 1;
 
 const ADMIN_STATES = {
   enabled: 'ADMIN_STATE_ENABLED',

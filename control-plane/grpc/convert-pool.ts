@@ -115,6 +115,19 @@ export function countBackends(state: DesiredState, pool: string, context: ApiCon
   };
 }
 
+/** Backends of pools, each pool counted once: for the VIPs of one answer. */
+export function poolCounts(
+  state: DesiredState,
+  context: ApiContext,
+): (pool: string) => ReturnType<typeof countBackends> {
+  const known = new Map<string, ReturnType<typeof countBackends>>();
+  return (pool) => {
+    const counts = known.get(pool) ?? countBackends(state, pool, context);
+    known.set(pool, counts);
+    return counts;
+  };
+}
+
 type Mode = NonNullable<PoolStatus['mode']>;
 const MODES = { healthy: 'MODE_NORMAL', 'last-resort': 'MODE_LAST_RESORT' } as const;
 

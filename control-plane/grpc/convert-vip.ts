@@ -3,7 +3,7 @@ import { fieldError } from '../state/faults.js';
 import { type VipFields, vipFieldsOf } from '../state/fields.js';
 import type { DesiredState, Vip } from '../state/model.js';
 import type { ApiContext } from './context.js';
-import { countBackends } from './convert-pool.js';
+import { poolCounts } from './convert-pool.js';
 import {
   ALGORITHMS,
   algorithmOf,
@@ -94,8 +94,14 @@ export function vipDeclaration(vip: Vip): ProtoVip {
   };
 }
 
-export function vipToProto(vip: Vip, state: DesiredState, context: ApiContext): ProtoVip {
-  const counts = countBackends(state, vip.pool, context);
+/** @param countsOf of `poolCounts`, where there are more VIPs */
+export function vipToProto(
+  vip: Vip,
+  state: DesiredState,
+  context: ApiContext,
+  countsOf = poolCounts(state, context),
+): ProtoVip {
+  const counts = countsOf(vip.pool);
   const isDegraded = context.health.mode(vip.pool) === 'last-resort';
   const serving = isDegraded ? ('STATE_DEGRADED' as const) : ('STATE_ACTIVE' as const);
   return {

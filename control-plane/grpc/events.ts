@@ -43,8 +43,11 @@ export function eventHandlers(
   around: Surroundings,
 ): Pick<StatsServiceHandlers, 'WatchEvents'> {
   return {
-    WatchEvents: serverStream(around, 'WatchEvents', async ({ types, resources, afterSequence }, stream) => {
-      checkTypes(types);
+    WatchEvents: serverStream(around, 'WatchEvents', async (request, stream) => {
+      checkTypes(request.types);
+      const { resources, afterSequence } = request;
+      // Each event is held against all of them.
+      const types = [...new Set(request.types)];
       if (resources.length > MAX_NAMES)
         throw fieldError('resources', `${resources.length} names are more than ${MAX_NAMES}`);
       const after = afterSequence === undefined ? events.last : Number(afterSequence);

@@ -44,7 +44,7 @@ export interface GateOptions {
 }
 
 /** Header and trailer that name a call: the client's own name for it, or ours. */
-export const REQUEST_ID_KEY = 'x-request-id';
+const REQUEST_ID_KEY = 'x-request-id';
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 
 interface OpenStream {
@@ -74,7 +74,7 @@ export class Gate {
     return admission;
   }
 
-  /** End the streams of callers that the rules, having changed, do not let in any more. */
+  /** End the streams of callers that are not let in any more: the rules changed, or what they showed has expired. */
   recheck(): void {
     for (const { peer, role, refuse } of [...this.#streams]) {
       try {
@@ -142,13 +142,14 @@ export class Gate {
   };
 
   #peerOf(call: ServerInterceptingCallInterface, metadata: Metadata): Peer {
-    const { transport, nowMs } = this.#options;
+    const { transport } = this.#options;
     const { sslPeerCertificate: shown } = call.getAuthContext();
     return {
       transport,
       address: this.#addressOf(call),
       // Verified in the handshake, since when it may have expired.
-      certificate: shown && nowMs() < Date.parse(shown.valid_to) ? subjectNames(shown) : undefined,
+      certificate: shown && subjectNames(shown),
+      certificateUntilMs: shown ? Date.parse(shown.valid_to) : 0,
       authorization: metadata.get('authorization').map(String),
     };
   }

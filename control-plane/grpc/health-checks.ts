@@ -37,7 +37,7 @@ export function healthCheckHandlers(
     CreateHealthCheck: unary(around, 'CreateHealthCheck', (request, _, caller) => {
       const { healthCheck, healthCheckId, validateOnly, requestId } = request;
       if (!healthCheck) throw fieldError('health_check', 'is required');
-      return requests.once(caller.name, requestId, { CreateHealthCheck: request }, () =>
+      return requests.once(caller, requestId, { CreateHealthCheck: request }, () =>
         create(healthCheck, healthCheckId, validateOnly, caller),
       );
     }),

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   credentials,
   Metadata,
@@ -5,8 +8,9 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SecurityBed } from '../../test/support/security-bed.js';
+import { createToken, hashToken } from '../security/tokens.js';
 import { loadHealth } from './health.js';
 
 const { service } = loadHealth();
@@ -32,28 +36,35 @@ afterEach(async () => {
   await bed.stop();
 });
 
-function ask<T>(name: 'Check' | 'List', request: object): Promise<T> {
+function metadataOf(token: string | undefined): Metadata {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  return metadata;
+}
+
+function ask<T>(name: 'Check' | 'List', request: object, caller = client, token?: string): Promise<T> {
   const method = service[name]!;
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest<object, T>(
+    caller.makeUnaryRequest<object, T>(
       method.path,
       method.requestSerialize,
       (bytes) => method.responseDeserialize(bytes) as T,
       request,
+      metadataOf(token),
       (error: ServiceError | null, value?: T) => (error ? reject(error) : resolve(value as T)),
     );
   });
 }
 
 /** The statuses that a watch is told, and what it ends with. */
-function watch(name: string) {
+function watch(name: string, caller = client, token?: string) {
   const method = service.Watch!;
-  const stream = client.makeServerStreamRequest<object, Status>(
+  const stream = caller.makeServerStreamRequest<object, Status>(
     method.path,
     method.requestSerialize,
     (bytes) => method.responseDeserialize(bytes) as Status,
     { service: name },
-    new Metadata(),
+    metadataOf(token),
   );
   const seen: string[] = [];
   let wake = () => {};
@@ -109,6 +120,22 @@ describe('grpc.health.v1.Health', () => {
     cancel();
   });
 
+  it('tells any number of those who watch, without a warning of Node', async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => void warnings.push(warning);
+    process.on('warning', warn);
+    const watches = Array.from({ length: 24 }, () => watch(''));
+    for (const { count } of watches) await count(1);
+    const stopping = bed.stop();
+    for (const { count, end } of watches) {
+      expect(await count(2)).toEqual(['SERVING', 'NOT_SERVING']);
+      expect(await end).toBe(status.UNAVAILABLE);
+    }
+    await stopping;
+    process.off('warning', warn);
+    expect(warnings).toEqual([]);
+  });
+
   it('tells of the stop before it ends', async () => {
     const { count, end } = watch('');
     await count(1);
@@ -117,4 +144,31 @@ describe('grpc.health.v1.Health', () => {
     expect(await end).toBe(status.UNAVAILABLE);
     await stopping;
   });
+});
+
+it('streams end within seconds of the time when the token of their caller expires', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+  const folder = mkdtempSync(join(tmpdir(), 'waggle-access-'));
+  const accessFile = join(folder, 'access.yaml');
+  const token = createToken();
+  const expires = new Date(Date.now() + 60_000).toISOString();
+  writeFileSync(
+    accessFile,
+    `local: none\ntokens: [{ name: ci, role: viewer, sha256: ${hashToken(token)}, expires: ${expires} }]\n`,
+  );
+  const guarded = await SecurityBed.start({ accessFile });
+  const guest = new Client(guarded.address, credentials.createInsecure());
+  try {
+    const { count, end } = watch('', guest, token);
+    await count(1);
+    vi.advanceTimersByTime(50_000);
+    expect(await ask('Check', {}, guest, token)).toEqual({ status: 'SERVING' });
+    vi.advanceTimersByTime(20_000);
+    expect(await end).toBe(status.UNAUTHENTICATED);
+  } finally {
+    vi.useRealTimers();
+    guest.close();
+    await guarded.stop();
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { Wake } from '../watch/wake.js';
 import type { Surroundings } from './conduct.js';
 import { ApiError } from './errors.js';
 import { PROTO_FOLDER } from './proto.js';
@@ -46,7 +46,9 @@ const LOOK_MS = 250;
 export class Health {
   readonly #services: ReadonlySet<string>;
   readonly #isDatapathUp: () => boolean;
-  readonly #isShutDown = new AbortController();
+  #isShutDown = false;
+  /** Those who watch. */
+  readonly #wakes = new Set<Wake>();
 
   /** @param services full names; the server itself is added */
   constructor(services: readonly string[], isDatapathUp: () => boolean) {
@@ -56,12 +58,13 @@ export class Health {
 
   /** From now on it does not serve, and those who watch are told. Idempotent. */
   shutDown(): void {
-    this.#isShutDown.abort();
+    this.#isShutDown = true;
+    for (const wake of this.#wakes) wake.wake();
   }
 
   statusOf(service: string): ServingStatus {
     if (!this.#services.has(service)) return 'SERVICE_UNKNOWN';
-    return !this.#isShutDown.signal.aborted && this.#isDatapathUp() ? 'SERVING' : 'NOT_SERVING';
+    return !this.#isShutDown && this.#isDatapathUp() ? 'SERVING' : 'NOT_SERVING';
   }
 
   /** grpc.health.v1.Health. */
@@ -83,14 +86,19 @@ export class Health {
         around,
         'Watch',
         async ({ service }, stream) => {
-          const { signal: shutDown } = this.#isShutDown;
+          const wake = new Wake();
+          this.#wakes.add(wake);
           let last: ServingStatus | undefined;
-          for (;;) {
-            const now = this.statusOf(service);
-            if (now !== last) await stream.write({ status: now });
-            last = now;
-            const either = shutDown.aborted ? stream.signal : AbortSignal.any([stream.signal, shutDown]);
-            await delay(LOOK_MS, undefined, { signal: either }).catch(() => stream.signal.throwIfAborted());
+          try {
+            for (;;) {
+              const now = this.statusOf(service);
+              if (now !== last) await stream.write({ status: now });
+              last = now;
+              await wake.wait(LOOK_MS, stream.signal);
+              stream.signal.throwIfAborted();
+            }
+          } finally {
+            this.#wakes.delete(wake);
           }
         },
       ),

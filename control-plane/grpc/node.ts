@@ -1,6 +1,7 @@
 import type { DatapathMode, WorkerStatus } from '../../lb/index.js';
 import { fieldError } from '../state/faults.js';
 import { NODE_NAME } from '../state/model.js';
+import type { Store } from '../state/store.js';
 import type { ApiContext } from './context.js';
 import { nodeConfigToProto, nodeUpdate } from './convert-node.js';
 import { timestampOf } from './convert-values.js';
@@ -98,9 +99,13 @@ export function nodeHandlers(
       async ({ config, updateMask, validateOnly }, _, caller) => {
         if (!config) throw fieldError('config', 'is required');
         if (config.name !== '') checkNode(config.name);
-        const fields = nodeUpdate(config, updateMask, reconciler.store.state.node);
-        const change = { kind: 'update-node', etag: config.etag, fields } as const;
-        const state = await reconciler.change(change, caller.changing(validateOnly));
+        const { etag } = config;
+        // Options are merged into those of the state that it changes.
+        const draft = (store: Store) => {
+          const fields = nodeUpdate(config, updateMask, store.state.node);
+          return store.draft({ kind: 'update-node', etag, fields }, caller.name);
+        };
+        const state = await reconciler.change(draft, caller.changing(validateOnly));
         return nodeConfigToProto(state.node);
       },
     ),

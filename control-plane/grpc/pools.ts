@@ -45,7 +45,7 @@ export function poolHandlers(
 
     CreatePool: unary(around, 'CreatePool', (request, _, caller) => {
       const { pool, poolId, validateOnly, requestId } = request;
-      return requests.once(caller.name, requestId, { CreatePool: request }, () =>
+      return requests.once(caller, requestId, { CreatePool: request }, () =>
         create(pool, poolId, validateOnly, caller),
       );
     }),

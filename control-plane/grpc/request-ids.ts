@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { Caller } from '../security/caller.js';
 import { fieldError } from '../state/faults.js';
 
 const MAX_LENGTH = 36;
@@ -7,6 +9,7 @@ const REMEMBERED_MS = 10 * 60_000;
 const MAX_REMEMBERED = 10_000;
 
 interface Remembered {
+  /** Digest of the request: one may be as large as the configuration. */
   readonly question: string;
   readonly answer: Promise<unknown>;
   readonly untilMs: number;
@@ -23,18 +26,23 @@ export class RequestIds {
   }
 
   /**
-   * @param client who asks: ids of different clients have nothing to do with each other
+   * @param caller who asks: ids of different clients have nothing to do with each other
    * @param id     '' for a request that is made whenever it comes
    * @param question the whole request; another one under the same id is refused
    * @throws StateError STATE_FIELDS, and what `run` throws; a request that failed may be sent again
    */
-  async once<T>(client: string, id: string, question: object, run: () => Promise<T>): Promise<T> {
+  async once<T>(
+    { via, name }: Pick<Caller, 'via' | 'name'>,
+    id: string,
+    question: object,
+    run: () => Promise<T>,
+  ): Promise<T> {
     if (id === '') return run();
     if (id.length > MAX_LENGTH)
       throw fieldError('request_id', `${id.length} characters are more than ${MAX_LENGTH}`);
     this.#forget();
-    const key = `${client} ${id}`;
-    const text = JSON.stringify(question);
+    const key = `${via} ${name} ${id}`;
+    const text = createHash('sha256').update(JSON.stringify(question)).digest('base64');
     const before = this.#answers.get(key);
     if (before !== undefined) {
       if (before.question !== text) throw fieldError('request_id', `"${id}" was that of another request`);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
@@ -46,6 +47,9 @@ const MAX_CALLS_OF_CONNECTION = 256;
 /** A connection whose client is gone without a word is noticed after both. */
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
+
+/** How often the callers of streams are looked at again: what they showed may have expired. */
+const RECHECK_MS = 10_000;
 
 /** How long calls may go on over connections that are renewed. */
 const RENEWAL_MS = 5_000;
@@ -97,6 +101,8 @@ export class ApiServer {
       });
       files.onChange(() => gate.recheck());
       const stopping = new AbortController();
+      // Each open stream hears of it.
+      setMaxListeners(0, stopping.signal);
       const around: Surroundings = { log, observe, gate, audit, stopping: stopping.signal };
       const server = new Server({
         'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
@@ -116,6 +122,8 @@ export class ApiServer {
       }
       const address = listen.kind === 'tcp' ? { ...listen, port } : listen;
       renewConnections(server, address, files);
+      const rechecks = setInterval(() => gate.recheck(), RECHECK_MS).unref();
+      stopping.signal.addEventListener('abort', () => clearInterval(rechecks));
       return new ApiServer({ server, health, files, audit, stopping }, address);
     } catch (error) {
       files.close();

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ReconcileBed } from '../../test/support/reconcile-bed.js';
 import type { StatsSample } from './generated/waggle/v1/StatsSample.js';
 import { tellSamples } from './stats.js';
-import { between, type Sample, sampleToProto } from './stats-sample.js';
+import { askedFor, between, type Sample, sampleToProto } from './stats-sample.js';
 
 const sampleOf = (timeMs: number, packets: bigint, more: Partial<Sample> = {}): Sample => ({
   timeMs,
@@ -97,4 +98,12 @@ describe('a client', () => {
     expect(late?.period).toEqual({ seconds: '0', nanos: 400_000_000 });
     expect(late?.vips?.[0]?.packets).toBe('400');
   });
+});
+
+it('a name that is asked for more than once is one name', async () => {
+  const bed = new ReconcileBed();
+  await bed.serve(1);
+  const names = ['vips/web', 'pools/web/backends/a'];
+  const once = askedFor(names, bed.store.state);
+  expect(askedFor([...names, ...names], bed.store.state)).toEqual(once);
 });

@@ -50,9 +50,10 @@ export interface Asked {
 export function askedFor(resources: readonly string[], state: DesiredState): Asked {
   if (resources.length === 0) return { vips: undefined, backends: undefined };
   const { vip, backend } = NAME_FORMS;
-  const vips = resources.filter((name) => vip.pattern.test(name));
-  const backends = resources.filter((name) => backend.pattern.test(name));
-  const wrong = resources.find((name) => !vip.pattern.test(name) && !backend.pattern.test(name));
+  const names = [...new Set(resources)];
+  const vips = names.filter((name) => vip.pattern.test(name));
+  const backends = names.filter((name) => backend.pattern.test(name));
+  const wrong = names.find((name) => !vip.pattern.test(name) && !backend.pattern.test(name));
   if (wrong !== undefined)
     throw fieldError('resources', `"${wrong}" is neither of the form ${vip.form} nor ${backend.form}`);
   for (const name of vips) find(state.vips, 'vip', name);

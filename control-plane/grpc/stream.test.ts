@@ -44,6 +44,7 @@ class StreamBed {
   readonly logged: unknown[] = [];
   rules: AccessRules = { local: 'admin', certificates: [], tokens: [] };
   gate!: Gate;
+  nowMs = () => Date.now();
   readonly #server: Server;
   readonly #clients: { close(): void }[] = [];
   #port = 0;
@@ -62,7 +63,7 @@ class StreamBed {
       rules: () => bed.rules,
       limiter: new CallLimiter({ ...DEFAULT_LIMITS, eachCaller: each }, () => performance.now()),
       ...{ audit, observe, log },
-      nowMs: () => Date.now(),
+      nowMs: () => bed.nowMs(),
     });
     const bed: StreamBed = new StreamBed(new Server({ interceptors: [gate.interceptor] }));
     bed.gate = gate;
@@ -237,6 +238,22 @@ describe('a stream', () => {
     bed.rules = { local: undefined, certificates: [], tokens: [] };
     bed.gate.recheck();
     expect((await end).code).toBe(status.UNAUTHENTICATED);
+  });
+
+  it('ends when the token of its caller has expired', async () => {
+    bed = await StreamBed.start(untilTheEnd);
+    const token = createToken();
+    const expiresMs = Date.now() + 60_000;
+    const entry = { name: 'ci', role: 'viewer', sha256: hashToken(token), expiresMs } as const;
+    bed.rules = { local: undefined, certificates: [], tokens: [entry] };
+    const stream = bed.open({ token });
+    const end = ended(stream);
+    await first(stream);
+    bed.nowMs = () => expiresMs - 1;
+    bed.gate.recheck();
+    bed.nowMs = () => expiresMs;
+    bed.gate.recheck();
+    expect(await end).toMatchObject({ code: status.UNAUTHENTICATED, count: 1 });
   });
 
   it('is one of so many of its caller', async () => {

@@ -24,7 +24,7 @@ const sixteenBytes = ({ family, bytes }: IpAddress): Uint8Array =>
  * SHA-256 over the sixteen bytes of each slot's address, zeros for an empty one: equal where every flow goes to the same backend, whatever
  * rows the backends have.
  */
-export function ringFingerprint(slots: Uint32Array, members: readonly RingMember[]): string {
+function ringFingerprint(slots: Uint32Array, members: readonly RingMember[]): string {
   const addresses = new Map(members.map(({ index, address }) => [index, sixteenBytes(address)]));
   const bytes = new Uint8Array(slots.length * 16);
   for (const [slot, index] of slots.entries()) bytes.set(addresses.get(index) ?? NO_ADDRESS, slot * 16);

@@ -4,6 +4,7 @@ import { idOf, vipName } from '../state/model.js';
 import { find } from '../state/validate.js';
 import type { CallScope } from './call-scope.js';
 import type { ApiContext } from './context.js';
+import { poolCounts } from './convert-pool.js';
 import { vipFieldsFrom, vipToProto, vipUpdate } from './convert-vip.js';
 import type { Vip__Output } from './generated/waggle/v1/Vip.js';
 import type { VipServiceHandlers } from './generated/waggle/v1/VipService.js';
@@ -34,8 +35,9 @@ export function vipHandlers(
 
     ListVips: unary(around, 'ListVips', (request) => {
       const { state } = reconciler.store;
+      const countsOf = poolCounts(state, context);
       const { items, ...page } = listOf(state.vips, { scope: 'vips', message: 'Vip' }, request, (vip) =>
-        vipToProto(vip, state, context),
+        vipToProto(vip, state, context, countsOf),
       );
       return { vips: [...items], ...page };
     }),
@@ -43,7 +45,7 @@ export function vipHandlers(
     CreateVip: unary(around, 'CreateVip', (request, _, caller) => {
       const { vip, vipId, validateOnly, requestId } = request;
       if (!vip) throw fieldError('vip', 'is required');
-      return requests.once(caller.name, requestId, { CreateVip: request }, () =>
+      return requests.once(caller, requestId, { CreateVip: request }, () =>
         create(vip, vipId, validateOnly, caller),
       );
     }),

@@ -7,7 +7,7 @@ import { Wake } from '../watch/wake.js';
 import type { Surroundings } from './conduct.js';
 import type { ApiContext } from './context.js';
 import { backendToProto } from './convert-backend.js';
-import { countBackends } from './convert-pool.js';
+import { poolCounts } from './convert-pool.js';
 import { vipToProto } from './convert-vip.js';
 import { filterOf, type MessagePredicate } from './filter.js';
 import type { Duration__Output } from './generated/google/protobuf/Duration.js';
@@ -151,15 +151,11 @@ function statusFeed(
   });
 }
 
-/** The status of a VIP is that of its pool's backends, which are counted once for all VIPs of the pool. */
+/** The status of a VIP is that of its pool's backends. */
 function* vipStatuses(context: ApiContext): Iterable<readonly [string, string]> {
   const { state } = context.reconciler.store;
-  const byPool = new Map<string, string>();
-  for (const { name, pool } of state.vips.values()) {
-    const text = byPool.get(pool) ?? JSON.stringify(countBackends(state, pool, context));
-    byPool.set(pool, text);
-    yield [name, text];
-  }
+  const countsOf = poolCounts(state, context);
+  for (const { name, pool } of state.vips.values()) yield [name, JSON.stringify(countsOf(pool))];
 }
 
 function* backendStatuses(context: ApiContext): Iterable<readonly [string, string]> {

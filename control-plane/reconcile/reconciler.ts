@@ -84,7 +84,10 @@ export interface ChangeOptions {
   readonly committed?: (before: DesiredState, after: DesiredState) => void;
 }
 
-/** What is asked for: a change, several as one revision, or whatever else drafts a state of the store. */
+/**
+ * What is asked for: a change, several as one revision, or whatever else drafts a state of the store, with its author, when the
+ * turn has come: what depends on the state that is changed is made there.
+ */
 export type ChangeRequest = Change | readonly Change[] | ((store: Store) => DesiredState);
 
 /** Backends whose share is not all of their weight: percent, by resource name. */

@@ -11,6 +11,8 @@ export interface Peer {
   readonly address: string;
   /** Names of its certificate, where it has one that our authority signed. */
   readonly certificate: SubjectNames | undefined;
+  /** End of its certificate, milliseconds since 1970: a connection outlives it. */
+  readonly certificateUntilMs: number;
   /** Its `authorization` headers. */
   readonly authorization: readonly string[];
 }
@@ -21,7 +23,8 @@ export interface Peer {
  * @throws AccessError ACCESS_NOBODY, ACCESS_TOKEN
  */
 export function identify(peer: Peer, rules: AccessRules, nowMs: number): Caller {
-  const { address, authorization, certificate, transport } = peer;
+  const { address, authorization, transport } = peer;
+  const certificate = nowMs < peer.certificateUntilMs ? peer.certificate : undefined;
   if (authorization.length > 0) {
     const token = authorization.length === 1 ? bearerToken(authorization[0] ?? '') : undefined;
     const entry = token === undefined ? undefined : findToken(rules.tokens, token, nowMs);

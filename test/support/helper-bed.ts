@@ -87,7 +87,8 @@ export class HelperBed {
     this.#maps ??= [...createMaps(this.#object, new KernelMaps()).values()];
     const map = this.#maps[this.#object.maps.findIndex(({ name }) => name === 'ios')]!;
     map.update(KEY, mapValue(input));
-    const { packet } = onOneCpu(() => this.#program(program, this.#maps).testRun(input.packet ?? PACKET));
+    const loaded = this.#program(program, this.#maps);
+    const { packet } = onOneCpu(() => loaded.testRun(input.packet ?? PACKET));
     return outputOf(map, packet);
   }
 

@@ -8,7 +8,7 @@ import { openWire, type StreamOptions, USER_AGENT } from './stream.js';
 import { Wire } from './wire.js';
 
 /** What is read of a body; the rest is cut off. */
-export const MAX_BODY_BYTES = 65_536;
+const MAX_BODY_BYTES = 65_536;
 
 /** Methods whose questions have no body by what they mean (RFC 9110 §9.3). */
 const BODILESS: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'];
@@ -107,6 +107,6 @@ function questionOf({ method, path, host, reuseConnection }: HttpProbe, authorit
 }
 
 /** Ranges as people write them: "200–299, 301". */
-export function formatStatuses(ranges: readonly StatusRange[]): string {
+function formatStatuses(ranges: readonly StatusRange[]): string {
   return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}–${to}`)).join(', ');
 }

@@ -45,7 +45,7 @@ export function openWire(
 }
 
 /** The name or address of a Host header, without its port and brackets; '' becomes the address. */
-export function hostName(host: string, address: string): string {
+function hostName(host: string, address: string): string {
   if (host === '') return address;
   if (host.startsWith('[')) return host.slice(1, host.indexOf(']'));
   return isIP(host) === 0 ? host.replace(/:\d+$/, '') : host;
