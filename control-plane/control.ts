@@ -150,7 +150,7 @@ async function startParts(options: ControlPlaneOptions, stop: Parts['stop']): Pr
   const nowMs = () => performance.now();
   const events = new EventLog({ nowMs: () => Date.now() });
   const timings = new Timings();
-  const store = await openStore(options);
+  const store = await openStore(options, events);
   stop.push(() => store.close());
   const neighbours = new Neighbours({
     resolve: (address) => datapath.resolveNextHop(address),
@@ -273,7 +273,10 @@ function addressesOf(name: string): IpAddress[] {
 }
 
 /** The store, with what it found on the disk said. @throws JournalError */
-async function openStore({ state: directory, limits, datapath, log }: ControlPlaneOptions): Promise<Store> {
+async function openStore(
+  { state: directory, limits, datapath, log }: ControlPlaneOptions,
+  events: EventLog,
+): Promise<Store> {
   const options = {
     nowMs: () => Date.now(),
     epoch: randomBytes(4).toString('hex'),
@@ -281,15 +284,21 @@ async function openStore({ state: directory, limits, datapath, log }: ControlPla
   };
   if (directory === undefined) return new Store(options);
   const store = await Store.open(directory, options);
-  sayRecovery(store, directory, log);
+  sayRecovery(store, directory, log, events);
   return store;
 }
 
-function sayRecovery(store: Store, directory: string, log: Log): void {
+function sayRecovery(store: Store, directory: string, log: Log, events: EventLog): void {
   const { revision, replayed, notes } = store.recovery ?? { revision: 0, replayed: 0, notes: [] };
   for (const { kind, ...note } of notes) {
-    if (kind === 'damaged') log('error', 'the state was damaged: what was good of it is used', note);
-    else log('info', 'a change that was being written is cut off', note);
+    if (kind === 'damaged') {
+      log('error', 'the state was damaged: what was good of it is used', note);
+      events.emit({
+        type: 'state.damaged',
+        message: `${note.file} of the state directory is damaged: what was good of it is used`,
+        attributes: Object.fromEntries(Object.entries(note).map(([name, value]) => [name, String(value)])),
+      });
+    } else log('info', 'a change that was being written is cut off', note);
   }
   log('info', 'the configuration is back', { directory, revision, replayed });
 }

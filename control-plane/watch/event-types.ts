@@ -12,6 +12,7 @@ export const EVENT_TYPES = {
   'worker.restarted': 'A worker thread died, and another takes its place.',
   'worker.state_changed': 'A worker thread stopped, or balances packets again.',
   'state.fault': 'The state directory could not be written: a change was refused.',
+  'state.damaged': 'Part of the state directory could not be read: what was good is used.',
   'packet.dropped': 'The balancer dropped a packet (a sample of them).',
   'packet.tcp_miss': 'A TCP packet in the midst of a connection that no table knows.',
   'packet.too_big': 'A packet that does not fit the path with its outer header.',
