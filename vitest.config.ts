@@ -11,6 +11,7 @@ const KERNEL: TestProjectInlineConfiguration = {
     name: 'kernel',
     include: [...OVER_DATAPATH],
     env: { WAGGLE_TEST_DATAPATH: 'kernel' },
+    setupFiles: ['test/support/close-datapaths.ts'],
     maxWorkers: 2,
     isolate: false,
     sequence: FIRST,

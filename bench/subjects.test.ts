@@ -4,13 +4,18 @@ import { decodeProgram } from '../lb/bpf/isa/codec.js';
 import { verifyCode } from '../lb/bpf/verifier/verify-code.js';
 import { ackFrame } from './forwarding-traffic.js';
 import { programOf } from './sizes.js';
-import { SUBJECT_NAMES } from './subjects.js';
+import { isSubject, SUBJECT_NAMES } from './subjects.js';
 
 describe('what can be measured', () => {
   it('is what README.md lists', () => {
     const readme = readFileSync(new URL('README.md', import.meta.url), 'utf8');
     const listed = [...readme.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name);
     expect(listed).toEqual(SUBJECT_NAMES);
+  });
+
+  it('is nothing that every object has', () => {
+    expect(SUBJECT_NAMES.every(isSubject)).toBe(true);
+    expect(['toString', 'constructor', '__proto__', ''].filter(isSubject)).toEqual([]);
   });
 });
 

@@ -44,4 +44,4 @@ export const SUBJECTS = table({
 
 export type SubjectName = keyof typeof SUBJECTS;
 export const SUBJECT_NAMES = Object.keys(SUBJECTS) as SubjectName[];
-export const isSubject = (name: string): name is SubjectName => name in SUBJECTS;
+export const isSubject = (name: string): name is SubjectName => Object.hasOwn(SUBJECTS, name);

@@ -21,12 +21,14 @@ const COMMANDS = {
   haproxy: 'haproxy',
   make: 'make',
   openssl: 'openssl',
+  zsh: 'zsh',
+  fish: 'fish',
   'clang-19': 'clang-19',
   'llvm-strip-19': 'llvm-19',
 };
 const NEEDED = {
   demo: ['ip', 'nft', 'ethtool'],
-  test: ['ip', 'nft', 'ethtool', 'tcpdump', 'openssl', 'make', 'clang-19', 'llvm-strip-19'],
+  test: ['ip', 'nft', 'ethtool', 'tcpdump', 'openssl', 'zsh', 'fish', 'make', 'clang-19', 'llvm-strip-19'],
   bench: ['ip', 'nft', 'ethtool', 'gcc', 'haproxy'],
 };
 

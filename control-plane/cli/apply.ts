@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ApplySnapshotResponse__Output } from '../grpc/generated/waggle/v1/ApplySnapshotResponse.js';
 import type { ConfigSnapshot } from '../grpc/generated/waggle/v1/ConfigSnapshot.js';
 import { changesText } from './changes-text.js';
-import { CliError, EXIT } from './faults.js';
+import { CliError, EXIT, reasonOf } from './faults.js';
 import { type ChangeOptions, dryRunOption } from './report.js';
 import { requiredOption } from './required.js';
 import { type GlobalOptions, type Session, withSession } from './session.js';
@@ -64,7 +64,7 @@ async function apply(options: ApplyOptions): Promise<void> {
   });
 }
 
-/** What would change. Its exit status is that of diff(1): 0 the same, 1 differs, 2 a fault. */
+/** What would change. Its exit status is that of diff(1): 0 the same, 1 differs, 2 a fault of any kind. */
 async function diff(options: FileOptions): Promise<void> {
   try {
     const snapshot = await read(options);
@@ -74,10 +74,9 @@ async function diff(options: FileOptions): Promise<void> {
       if (response.changes.length > 0) process.exitCode = EXIT.refused;
     });
   } catch (error) {
-    // 1 says that something differs; a server that refuses must not.
-    if (error instanceof CliError && error.exitCode === EXIT.refused)
-      throw new CliError(EXIT.usage, error.message, error.reason);
-    throw error;
+    // 1 says that something differs: no fault may, whatever it is and whoever threw it.
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CliError(EXIT.usage, message, reasonOf(error));
   }
 }
 

@@ -24,7 +24,7 @@ const SHORT: Readonly<Record<string, Kind>> = { hc: 'health-check', healthcheck:
 const MAX_PORT = 65535;
 const MAX_WEIGHT = 65535;
 
-/** A reader of one of several kinds; plurals and short forms do as well. */
+/** A reader of one of several kinds, which throws InvalidArgumentError; plurals and short forms do as well. */
 export function kindOf<K extends string>(kinds: readonly K[]): (text: string) => K {
   return (text) => {
     const single = text.toLowerCase().replace(/s$/, '');
@@ -33,9 +33,6 @@ export function kindOf<K extends string>(kinds: readonly K[]): (text: string) =>
     return kind;
   };
 }
-
-/** @throws InvalidArgumentError */
-export const parseKind = kindOf(KINDS);
 
 /** The argument of a command for several kinds. */
 export const kindArgument = <K extends string>(kinds: readonly K[]): Argument =>

@@ -7,7 +7,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as lb from '../../lb/index.js';
 import { type CliResult, runCli } from '../../test/support/cli.js';
 import { CliBed, vipFlags } from '../../test/support/cli-bed.js';
-import { backendName, parseKind, poolName, shortName, splitName, vipName, wholeNumber } from './arguments.js';
+import {
+  backendName,
+  KINDS,
+  kindOf,
+  poolName,
+  shortName,
+  splitName,
+  vipName,
+  wholeNumber,
+} from './arguments.js';
 import { MAX_CONNECTIONS, MAX_WORKERS } from './up.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/control-plane/cli/main.js', import.meta.url));
@@ -41,7 +50,7 @@ describe('arguments', () => {
   });
 
   it('kinds may be plural', () =>
-    expect(['vip', 'vips', 'backends'].map(parseKind)).toEqual(['vip', 'vip', 'backend']));
+    expect(['vip', 'vips', 'backends'].map(kindOf(KINDS))).toEqual(['vip', 'vip', 'backend']));
 
   it('numbers are whole and within bounds', () => {
     const parse = wholeNumber(0, 10);

@@ -3,6 +3,7 @@ import type { Event__Output } from '../grpc/generated/waggle/v1/Event.js';
 import { several, shortName, wholeNumber } from './arguments.js';
 import { counted, type Tone, timeText, toned } from './format.js';
 import { printEach, untilStopped } from './lines.js';
+import { getNode } from './lists.js';
 import { type GlobalOptions, type Session, withSession } from './session.js';
 
 interface EventOptions extends GlobalOptions {
@@ -51,6 +52,8 @@ async function events(session: Session, options: EventOptions): Promise<void> {
     resources: [...resource],
     ...(after === NOW ? {} : { afterSequence: String(after) }),
   };
+  // Silence says that there is no more only once the server is known to answer.
+  if (!follow) await getNode(session);
   await untilStopped(async (stopped) => {
     const quiet = new AbortController();
     const signal = AbortSignal.any([stopped, quiet.signal]);

@@ -4,7 +4,7 @@ import type { StatusRange } from '../grpc/generated/waggle/v1/StatusRange.js';
 import { parsePort, wholeNumber } from './arguments.js';
 import { durationOf, parseSpan } from './duration.js';
 import { usageError } from './faults.js';
-import { asList, asText, type Field, field, onOff, wordField } from './fields.js';
+import { asList, asText, DISPLAY_NAME, type Field, field, onOff, wordField } from './fields.js';
 
 /** Ways to ask a backend; `https` and `grpcs` are http and grpc over TLS. */
 const PROBES = ['tcp', 'http', 'https', 'grpc', 'grpcs', 'icmp', 'udp'] as const;
@@ -193,13 +193,7 @@ export const CHECK_FIELDS: readonly Field<Partial<HealthCheck>>[] = [
     parse: onOff,
     put: (firstResultDecides) => ({ firstResultDecides }),
   }),
-  field({
-    flags: '--display-name <text>',
-    says: 'text for people',
-    path: 'display_name',
-    parse: asText,
-    put: (displayName) => ({ displayName }),
-  }),
+  DISPLAY_NAME,
 ];
 
 /** The flag of the probe and those of its parts, in the order of help. */

@@ -104,7 +104,7 @@ const EXITS: readonly (readonly [string, string])[] = [
     'the server or the system refused, or a file has faults; of diff: something differs; of probe: a check fails',
   ],
   ['2', 'the command line or a context is wrong; of diff: any fault'],
-  ['69', 'no server answers'],
+  ['69', 'no server answers (of diff: 2)'],
 ];
 
 const EXAMPLES: readonly (readonly [string, string])[] = [

@@ -5,7 +5,7 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../test/support/cli.js';
 import type { Backend } from '../grpc/generated/waggle/v1/Backend.js';
 import type { BackendEvent } from '../grpc/generated/waggle/v1/BackendEvent.js';
@@ -180,6 +180,29 @@ it('statistics are shown with new connections', async () => {
   expect(stdout).toMatch(/^web +10 +2\.0 KiB +3 +empty_ring 2$/m);
   expect(stdout).toMatch(/^web\/a +10 +2\.0 KiB +1 +4$/m);
   expect(stdout).toMatch(/^dropped before their VIP was known: fragment 1$/m);
+});
+
+it('events: a server that answers nothing is not one without events', async () => {
+  // The deadline comes when the server has the call, not ten seconds later.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    let asked = () => {};
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const add = (server: Server) => {
+      server.addService(v1.NodeService.service, { GetNode: () => asked() });
+      server.addService(v1.StatsService.service, { WatchEvents: () => asked() });
+    };
+    const ended = at(add, 'events');
+    await isAsked;
+    await vi.advanceTimersByTimeAsync(10_000);
+    const { status, stdout, stderr } = await ended;
+    expect({ status, stdout }).toEqual({ status: 69, stdout: '' });
+    expect(stderr).toMatch(/^Error: the server at 127\.0\.0\.1:\d+ did not answer within 10 s\n$/);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('a server that does not know a method is of another version', async () => {

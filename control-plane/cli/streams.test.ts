@@ -1,28 +1,47 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { runCli } from '../../test/support/cli.js';
 import { CliBed } from '../../test/support/cli-bed.js';
+import { Client } from './client.js';
 
 let bed: CliBed;
+/** For changes while a command runs: two command lines at once would print into each other. */
+let client: Client;
 beforeAll(async () => {
   bed = await CliBed.start();
   await bed.serve();
+  client = new Client({ server: bed.server, tls: undefined, token: undefined });
 });
-afterAll(() => bed.stop());
+afterAll(async () => {
+  client.close();
+  await bed.stop();
+});
 
-/** What a command prints that goes on until Ctrl-C, which comes when `until` is seen or has come to pass. */
-async function interrupted(args: readonly string[], until: () => Promise<unknown>): Promise<string> {
-  const running = bed.run(...args);
-  await until();
-  // As the terminal sends it: the command has a handler, so the process goes on.
-  process.emit('SIGINT');
+const DEADLINE_MS = 10_000;
+
+/** What a command prints that goes on until Ctrl-C, which comes when `until` has come to pass. */
+async function interrupted(
+  args: readonly string[],
+  until: (printed: () => string) => Promise<unknown>,
+): Promise<string> {
+  let printed = '';
+  const running = runCli(['--server', bed.server, ...args], {}, (stdout) => {
+    printed = stdout;
+  });
+  try {
+    await until(() => printed);
+  } finally {
+    // As the terminal sends it: the command has a handler, so the process goes on.
+    process.emit('SIGINT');
+    await running;
+  }
   const { status, stdout, stderr } = await running;
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return stdout;
 }
-const hasListener = async () => {
-  while (process.listenerCount('SIGINT') === 0) await sleep(10);
-  await sleep(200);
-};
+
+/** Until a command has printed this. */
+const prints = (wanted: RegExp) => (printed: () => string) =>
+  expect.poll(printed, { timeout: DEADLINE_MS }).toMatch(wanted);
 
 it('events that were, by type', async () => {
   const all = await bed.must('events');
@@ -40,25 +59,37 @@ it('events that were, by type', async () => {
 
 it('events to come', async () => {
   const before = process.listenerCount('SIGINT');
-  const text = await interrupted(['events', '--follow', '--after', 'now'], async () => {
-    await hasListener();
-    await import('./client.js').then(async ({ Client }) => {
-      const client = new Client({ server: bed.server, tls: undefined, token: undefined });
-      await client.ask((options, done) =>
-        client.pools.CreatePool({ pool: {}, poolId: 'late' }, options, done),
-      );
-      client.close();
-    });
-    await sleep(300);
+  const made: string[] = [];
+  const isTold = async (printed: () => string) => {
+    if (printed() !== '') return true;
+    const poolId = `late-${made.length}`;
+    await client.ask((options, done) => client.pools.CreatePool({ pool: {}, poolId }, options, done));
+    made.push(poolId);
+    return false;
+  };
+  const text = await interrupted(['events', '--follow', '--after', 'now'], async (printed) => {
+    // What the server did before it had the request is not to come: pool by pool, until one is told of.
+    await vi.waitUntil(() => isTold(printed), { timeout: DEADLINE_MS });
+    await prints(new RegExp(`pools/${made.at(-1)}\\b`))(printed);
   });
-  expect(text).toMatch(/^\S+ \S+ {2}config\.changed .*pools\/late/m);
-  expect(text.trim().split('\n')).toHaveLength(1);
+  const told = text.trim().split('\n');
+  const wanted = made.slice(-told.length);
+  for (const [n, line] of told.entries())
+    expect(line).toMatch(new RegExp(`^\\S+ \\S+ {2}config\\.changed .*pools/${wanted[n]}\\b`));
   expect(process.listenerCount('SIGINT')).toBe(before);
 });
 
 it('VIPs as they are, then nothing until something changes', async () => {
-  const text = await interrupted(['watch', 'vips'], hasListener);
-  expect(text).toMatch(/^VIP +ADDRESS .*\nweb +192\.0\.2\.1:80 .*\nas of revision \d+\n$/);
+  const vip = { name: 'vips/web', displayName: 'changed' };
+  const request = { vip, updateMask: { paths: ['display_name'] } };
+  const text = await interrupted(['watch', 'vips'], async (printed) => {
+    await prints(/^as of revision \d+$/m)(printed);
+    await client.ask((options, done) => client.vips.UpdateVip(request, options, done));
+    await prints(/^modified /m)(printed);
+  });
+  expect(text).toMatch(
+    /^VIP +ADDRESS .*\nweb +192\.0\.2\.1:80 .*\nas of revision \d+\nmodified +web +192\.0\.2\.1:80 .*\n$/,
+  );
 });
 
 it('statistics once, and again and again', async () => {
@@ -67,8 +98,11 @@ it('statistics once, and again and again', async () => {
     vips: [],
     backends: [{ backend: 'pools/web/backends/a' }],
   });
-  const text = await interrupted(['stats', '--watch', '--interval', '100ms'], hasListener);
-  expect(text.match(/ UTC$/gm)?.length).toBeGreaterThan(0);
+  // A third sample begins behind two whole ones.
+  const watched = ['stats', '--watch', '--interval', '100ms'];
+  const text = await interrupted(watched, prints(/(^\S+ \S+ UTC$[\s\S]+){3}/m));
+  expect(text.match(/ UTC$/gm)?.length).toBeGreaterThan(2);
+  expect(text.match(/^web +0 +0 B/gm)?.length).toBeGreaterThan(1);
 });
 
 it('top without a terminal is lines, and ends after as many samples as are asked for', async () => {

@@ -221,7 +221,7 @@ describe('limits', () => {
     await bed.createPool('web');
     bed.datapath.silent.set('10.0.0.1', '');
     const running = bed.createBackend('web', 'a', '10.0.0.1');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => bed.datapath.asked.has('10.0.0.1'), { timeout: 5000 }).toBe(true);
     const stopping = bed.control.stop();
     expect(await running).toMatchObject({ name: 'pools/web/backends/a' });
     await stopping;

@@ -63,11 +63,11 @@ const hex = (names: readonly Capability[]) =>
     .toString(16)
     .padStart(16, '0');
 
-it.skipIf(missingRoot)('knows what a thread has', () => {
+it.skipIf(missingRoot)(`knows what a thread has${missingRoot ? ` (${missingRoot})` : ''}`, () => {
   expect(effectiveCapabilities()).toContain('CAP_NET_ADMIN');
 });
 
-describe.skipIf(missingRoot)('capabilities that are dropped', () => {
+describe.skipIf(missingRoot)(`capabilities that are dropped${missingRoot ? ` (${missingRoot})` : ''}`, () => {
   for (const keep of [['CAP_NET_ADMIN', 'CAP_NET_RAW'], ['CAP_BPF'], []] as const) {
     it(`but ${keep.join(' and ') || 'none'} are gone from every thread, and from what it starts`, () => {
       const { report, threads, child } = run(keep);

@@ -48,9 +48,11 @@ it('what docs/cli.md shows is what the command line prints (UPDATE=1 writes it)'
     return text;
   };
   try {
+    const blocks = [...page.matchAll(BLOCK)];
+    expect(blocks.length).toBeGreaterThan(2);
     let wanted = '';
     let end = 0;
-    for (const match of page.matchAll(BLOCK)) {
+    for (const match of blocks) {
       const [whole, open, block = '', close] = match;
       const now = await transcript(block);
       wanted += `${page.slice(end, match.index)}${open}${masked(now) === masked(block) ? block : now}${close}`;

@@ -10,9 +10,9 @@ const BITS = RUN_CAPABILITIES.reduce((sum, name) => sum | (1n << BigInt(CAPABILI
   .toString(16)
   .padStart(16, '0');
 
-for (const engine of ['af_packet', 'xdp'] as const) {
+for (const engine of ['af_packet', 'af_xdp', 'xdp'] as const) {
   it.skipIf(missingRoot)(
-    `waggle up --engine ${engine} does all it has to with the capabilities that it keeps`,
+    `waggle up --engine ${engine} does all it has to with the capabilities that it keeps${missingRoot ? ` (${missingRoot})` : ''}`,
     () => {
       const options = { encoding: 'utf8', timeout: 55_000 } as const;
       const { stdout, stderr } = spawnSync('unshare', ['-n', process.execPath, SCRIPT, engine], options);

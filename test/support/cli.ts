@@ -25,13 +25,24 @@ function setEnvironment(env: Environment): () => void {
   };
 }
 
-/** Run a command line in this process: as `waggle` does, without the time of a start. */
-export async function runCli(args: readonly string[], env: Environment = {}): Promise<CliResult> {
+/**
+ * Run a command line in this process: as `waggle` does, without the time of a start.
+ * @param onOutput told all of standard output so far, whenever there is more
+ */
+export async function runCli(
+  args: readonly string[],
+  env: Environment = {},
+  onOutput: (stdout: string) => void = () => {},
+): Promise<CliResult> {
   let stdout = '';
   let stderr = '';
+  const print = (text: string) => {
+    stdout += text;
+    onOutput(stdout);
+  };
   const spies = [
     vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-      stdout += String(chunk);
+      print(String(chunk));
       return true;
     }),
     vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => {
@@ -39,7 +50,7 @@ export async function runCli(args: readonly string[], env: Environment = {}): Pr
       return true;
     }),
     vi.spyOn(console, 'log').mockImplementation((...texts) => {
-      stdout += `${texts.join(' ')}\n`;
+      print(`${texts.join(' ')}\n`);
     }),
     vi.spyOn(console, 'error').mockImplementation((...texts) => {
       stderr += `${texts.join(' ')}\n`;

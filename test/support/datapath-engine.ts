@@ -10,7 +10,7 @@ import { Replay } from '../../lb/engine/replay.js';
 import type { ReplayResult } from '../../lb/engine/replay-engine.js';
 import { KernelReplay } from '../../lb/engine/replay-kernel.js';
 import { type InspectedMap, inspectedMaps } from '../../lb/inspector.js';
-import { infoOf, load, type ReadObject } from '../../lb/kernel-datapath-program.js';
+import { infoOf, load, type ReadObject, unload } from '../../lb/kernel-datapath-program.js';
 import { FlowSimulator } from '../../lb/simulate.js';
 import { arenaSimulator } from '../../lb/simulate-arena.js';
 import { possibleCpus, RingConsumer } from '../../lb/sys/bpf.js';
@@ -34,13 +34,32 @@ export interface DatapathEngine {
 }
 
 const SIMULATING = { explain: true, simulate: true } as const;
-/** In the kernel, memory for all of a map is taken at once, and given back when the test's process ends. */
+/** In the kernel, memory for all of a map is taken at once, and given back by closeDatapaths. */
 const KERNEL_SIZES = {
   ch_rings: 16 * RING_SIZE,
   server_id_map: 1024,
   fallback_glru: 64,
   events: 65536,
 } as const;
+
+interface Closable {
+  close(): void;
+}
+
+/** What datapaths in the kernel have of it: one process runs all test files, and would have ever more descriptors. */
+const held = new Set<Closable>();
+
+function hold<T extends Closable>(resource: T): T {
+  held.add(resource);
+  return resource;
+}
+
+/** Give back all that the datapaths made so far have of the kernel; none of them is of use afterwards. */
+export function closeDatapaths(): void {
+  // The last first: what consumes a map goes before the map.
+  for (const resource of [...held].reverse()) resource.close();
+  held.clear();
+}
 
 /** The arena, and the interpreter over it. */
 function inArena(lruEntries: number): DatapathEngine {
@@ -79,19 +98,22 @@ function inKernel(lruEntries: number): DatapathEngine {
   // A flow is known to the CPU that saw it, and a test run is on the CPU of who asks for it.
   const cpu = stayOnOneCpu();
   const object = withSizes(balancerObject(), KERNEL_SIZES, true);
-  const replay = new KernelReplay({ object, program: BALANCER_PROGRAM, lruEntries });
-  const { maps, host } = replay;
+  const replay = hold(new KernelReplay({ object, program: BALANCER_PROGRAM, lruEntries }));
+  const { maps } = replay;
+  // The tables' own maps, as those of connections: whoever makes the tables does not close them.
+  const host: MapHost = { createMap: (spec) => hold(replay.host.createMap(spec)) };
   const cpus = possibleCpus();
   return {
     ...{ name: 'kernel', maps, host, cpus, workers: cpus, cpu },
     run: (frame) => replay.run(frame),
     inspected: () => [...maps.values()].map((map) => ({ map, ...infoOf(map) })),
-    events: () => new RingConsumer(maps.get(EVENTS_MAP)!),
+    events: () => hold(new RingConsumer(maps.get(EVENTS_MAP)!)),
     simulator: () => {
       const read: ReadObject = { spec: object, sha256: '' };
-      const { program } = load(read, SIMULATING, withOptions(object, SIMULATING), maps);
+      const loaded = load(read, SIMULATING, withOptions(object, SIMULATING), maps);
+      hold({ close: () => unload(loaded) });
       const run = (frame: Uint8Array) => {
-        const { verdict, packet } = program.testRun(frame);
+        const { verdict, packet } = loaded.program.testRun(frame);
         return { verdict, frame: packet };
       };
       return new FlowSimulator({ maps, workers: cpus, run });

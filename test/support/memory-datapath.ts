@@ -68,6 +68,8 @@ export class MemoryDatapath implements ControlledDatapath {
   readonly hostAddresses = new Set<string>();
   /** Backends that do not answer on the link, by address: why, or '' for no answer yet. */
   readonly silent = new Map<string, string>();
+  /** Addresses whose next hop was asked for. */
+  readonly asked = new Set<string>();
   readonly #restarts = [0, 0];
   /** As they were set last. */
   options: BalancerOptions = {};
@@ -128,7 +130,9 @@ export class MemoryDatapath implements ControlledDatapath {
   }
 
   resolveNextHop(address: IpAddress): ReturnType<ControlledDatapath['resolveNextHop']> {
-    const reason = this.silent.get(formatIp(address));
+    const text = formatIp(address);
+    this.asked.add(text);
+    const reason = this.silent.get(text);
     if (reason === undefined) return { mac: macOf(address), via: address };
     return reason === '' ? { pending: true, via: address } : { unreachable: true, reason };
   }

@@ -75,6 +75,8 @@ describe('what fits', () => {
 const MAIN = fileURLToPath(new URL('../../../dist/control-plane/cli/main.js', import.meta.url));
 const isBuilt = existsSync(MAIN);
 const has = (shell: string) => spawnSync(shell, ['-c', 'true']).status === 0;
+/** What a title says of a shell that is not there. */
+const lacking = (shell: string) => (has(shell) ? '' : ` (needs ${shell})`);
 
 describe.skipIf(!isBuilt)(`shells (${isBuilt ? 'dist/' : 'dist/ is not built'})`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'waggle-completion-'));
@@ -121,7 +123,7 @@ t 'waggle apply -f no'`;
     ]);
   });
 
-  it.skipIf(!has('zsh'))('zsh completes words with what they mean, and files', async () => {
+  it.skipIf(!has('zsh'))(`zsh completes words with what they mean, and files${lacking('zsh')}`, async () => {
     // compadd is what the script hands its words to; outside of a line editor it does nothing.
     const script = `autoload -Uz compinit; compinit -u -d ${folder}/dump
 source <(waggle completion zsh)
@@ -138,15 +140,18 @@ t waggle apply -f no`;
     ]);
   });
 
-  it.skipIf(!has('fish'))('fish completes words with what they mean, and files', async () => {
-    const script = `waggle completion fish | source
+  it.skipIf(!has('fish'))(
+    `fish completes words with what they mean, and files${lacking('fish')}`,
+    async () => {
+      const script = `waggle completion fish | source
 complete -C 'waggle weig'
 complete -C 'waggle weight '
 complete -C 'waggle apply -f no'`;
-    expect(await shell('fish', ['--no-config', '-c'], script)).toEqual([
-      "weight\tset a backend's weight",
-      'web/a\t10.0.0.1',
-      'node.yaml',
-    ]);
-  });
+      expect(await shell('fish', ['--no-config', '-c'], script)).toEqual([
+        "weight\tset a backend's weight",
+        'web/a\t10.0.0.1',
+        'node.yaml',
+      ]);
+    },
+  );
 });

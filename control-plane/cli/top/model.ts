@@ -60,7 +60,7 @@ export class TopModel {
     if (this.isPaused) return;
     this.#sample = sample;
     remember(this.#total, sample.total);
-    for (const view of ['vips', 'backends'] as const) {
+    for (const view of VIEWS) {
       const before = this.#trends[view];
       const seen = new Set<string>();
       for (const row of sample[view]) {

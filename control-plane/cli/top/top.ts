@@ -7,7 +7,7 @@ import { isForPeople } from '../format.js';
 import { printEach, untilStopped } from '../lines.js';
 import { type GlobalOptions, type Session, withSession } from '../session.js';
 import { keysOf, pressKey, typeKey } from './keys.js';
-import { type SortKey, TopModel, type View } from './model.js';
+import { BACKEND_SORT_KEYS, SORT_KEYS, type SortKey, TopModel, VIEWS, type View } from './model.js';
 import { type RateSample, ratesOf } from './rates.js';
 import { Screen } from './screen.js';
 import { render, roomFor, sampleLines } from './view.js';
@@ -157,7 +157,8 @@ export const intervalOption = () =>
     .argParser(parseInterval)
     .default(1000, '1s');
 
-const SORTS = ['name', 'packets', 'bits', 'connections', 'drops', 'flows'] as const;
+/** Of either view. */
+const SORTS: readonly SortKey[] = [...new Set<SortKey>([...SORT_KEYS, ...BACKEND_SORT_KEYS])];
 
 export function addTop(program: Command): void {
   const command = program.command('top');
@@ -166,7 +167,7 @@ export function addTop(program: Command): void {
       'what the load balancer does a second, by VIP or backend: on a terminal live, full screen, with keys (? shows them), else a line for each',
     )
     .addOption(intervalOption())
-    .addOption(new Option('--view <what>', 'what the rows are').choices(['vips', 'backends']).default('vips'))
+    .addOption(new Option('--view <what>', 'what the rows are').choices(VIEWS).default('vips'))
     .addOption(new Option('--sort <column>', 'what they are sorted by').choices(SORTS).default('packets'))
     .option('--filter <text>', 'names with this text in them', '')
     .addOption(

@@ -170,7 +170,7 @@ function helpLines(width: number): string[] {
     '',
     ...HELP.map(([keys, says]) => `${keys.padEnd(24)} ${says}`),
     '',
-    'NEW/S counts packets whose backend the ring gave: new connections..',
+    'NEW/S counts new connections: of UDP, packets that no table knows',
   ].map((line) => clip(line, width));
 }
 
