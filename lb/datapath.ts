@@ -283,9 +283,10 @@ export class Datapath {
     const program = programOf(withLink(object, this.link, options));
     const { module, status } = compile(program, infosOf(program.object, this.#maps, this.#host));
     if (validateOnly) return;
-    // First what may be refused.
-    this.#steering?.replace(steerObject(program.object));
-    await this.#engine.swapProgram({ entry: module, targets: [] });
+    const swap = () => this.#engine.swapProgram({ entry: module, targets: [] });
+    const before = withLink(this.#object, this.link, this.#options);
+    const steer = (other?: ObjectSpec) => steerObject(program.object, other);
+    await (this.#steering?.replace(steer(before), steer(), swap) ?? swap());
     this.#program = status;
     this.#object = object;
     this.#options = options;

@@ -91,6 +91,7 @@ export {
   type DecapOptions,
 } from './decap.js';
 export { HostStackError } from './engine/host-stack.js';
+export { defaultPinDirectory, PinError, type PinFault } from './engine/pins.js';
 export { REPLAY_ENGINES, type ReplayEngineName, ReplayError } from './engine/replay-engine.js';
 export { workerOf } from './engine/replay-spread.js';
 export { RUN_CAPABILITIES } from './engine/run-capabilities.js';
@@ -105,8 +106,7 @@ export {
   type SetCondition,
 } from './inspector.js';
 export { KernelDatapath, type KernelDatapathOptions } from './kernel-datapath.js';
-export { PinError, type PinFault } from './kernel-datapath-fault.js';
-export { defaultPinDirectory, unpinDatapath } from './kernel-datapath-pins.js';
+export { unpinDatapath } from './kernel-datapath-pins.js';
 export {
   AddressError,
   formatIp,

@@ -7,8 +7,9 @@ import { type Btf, parseBtf } from './bpf/object/btf.js';
 import { formatC } from './bpf/object/btf-c.js';
 import { createMaps } from './bpf/object/create-maps.js';
 import type { ObjectSpec } from './bpf/object/spec.js';
-import { PinError } from './kernel-datapath-fault.js';
+import { PinError } from './engine/pins.js';
 import { isShared, type PinDirectory } from './kernel-datapath-pins.js';
+import { closeAll } from './kernel-datapath-program.js';
 import {
   KernelMap,
   type KernelMapInfo,
@@ -51,10 +52,6 @@ function withTypes<T>({ btf }: ObjectSpec, run: (host: KernelMaps) => T): T {
     types.close();
   }
 }
-
-const closeAll = (maps: Iterable<KernelMap>): void => {
-  for (const map of maps) map.close();
-};
 
 /** Maps that are empty. @throws BpfError; what was created is closed then */
 export function freshMaps(options: BalancerMapsOptions): BalancerMaps {

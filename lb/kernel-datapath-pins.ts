@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { MapSpec } from './bpf/maps/map.js';
-import { PinError } from './kernel-datapath-fault.js';
+import { LINK_NAME, MOUNT_POINT, PinError } from './engine/pins.js';
 import { decodeManifest, encodeManifest, MANIFEST_SPEC, type Manifest } from './kernel-datapath-manifest.js';
 import {
   adoptXdpLink,
@@ -16,10 +16,8 @@ import {
 import { setOffload } from './sys/ethtool.js';
 import { FolderLock } from './sys/folder-lock.js';
 
-/** Where bpffs is mounted, as systemd and most distributions have it. */
-const MOUNT_POINT = '/sys/fs/bpf';
-/** Names within the directory of a datapath. `link` is written last: with it, all is there. */
-const NAMES = { maps: 'maps', manifest: 'manifest', program: 'program', link: 'link' } as const;
+/** Names within the directory of a datapath. */
+const NAMES = { maps: 'maps', manifest: 'manifest', program: 'program', link: LINK_NAME } as const;
 
 /** What a process left that others can go on with. */
 export interface Pinned {
@@ -36,19 +34,26 @@ export interface PinnedParts {
   readonly manifest: Manifest;
 }
 
-/** The directory of an interface's pins unless another one is chosen. bpffs allows no dots in names. */
-export function defaultPinDirectory(device: string): string {
-  return join(MOUNT_POINT, 'waggle', device.replaceAll('.', '~'));
-}
-
-/** Whether a datapath is pinned at a directory, whether or not a process runs on it. */
-export const isPinned = (directory: string): boolean => existsSync(join(directory, NAMES.link));
-
 /** The network namespace of this thread. */
 export const ownNamespace = (): string => readlinkSync('/proc/thread-self/ns/net');
 
 const errnoOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error);
+
+/** Names of what is pinned in a folder. Folders in it are somebody else's. */
+const mapNames = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map(({ name }) => name);
+
+/** Where something that is not ours is in a directory, or mounted on it, it stays. */
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EBUSY'].includes(errnoOf(error))) throw error;
+  }
+}
 
 /**
  * The directory of a bpffs where a datapath's link, program and maps have their names. One process has it at a time, from
@@ -140,7 +145,7 @@ export class PinDirectory {
     const kept = [...maps.values()].filter(({ spec }) => isShared(spec));
     for (const map of kept) pin(map.fd, join(folder, map.spec.name));
     const names = new Set(kept.map(({ spec }) => spec.name));
-    for (const name of readdirSync(folder)) if (!names.has(name)) rmSync(join(folder, name));
+    for (const name of mapNames(folder)) if (!names.has(name)) rmSync(join(folder, name));
     this.writeProgram(program, manifest);
     pin(link.fd, join(this.path, NAMES.link));
   }
@@ -157,7 +162,10 @@ export class PinDirectory {
     pin(program.fd, join(this.path, NAMES.program));
   }
 
-  /** Detach what is attached, and take every name. @returns the names, and whether a program was attached */
+  /**
+   * Detach what is attached, and take every name; what else is in the directory stays, and so does the directory then.
+   * @returns the names, and whether a program was attached
+   */
   clear(): { readonly wasAttached: boolean; readonly removed: readonly string[] } {
     const wasAttached = this.#detach();
     const removed: string[] = [];
@@ -173,10 +181,10 @@ export class PinDirectory {
     take(NAMES.manifest);
     const folder = join(this.path, NAMES.maps);
     if (existsSync(folder)) {
-      for (const name of readdirSync(folder)) take(NAMES.maps, name);
-      rmdirSync(folder);
+      for (const name of mapNames(folder)) take(NAMES.maps, name);
+      removeIfEmpty(folder);
     }
-    rmdirSync(this.path);
+    removeIfEmpty(this.path);
     return { wasAttached, removed };
   }
 

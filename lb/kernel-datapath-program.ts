@@ -3,19 +3,9 @@ import { readFileSync } from 'node:fs';
 import { BALANCER_PROGRAM, type BalancerOptions, objectBytes } from './balancer/object.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ObjectSpec } from './bpf/object/spec.js';
-import { type DatapathLink, liveMaps, programOf } from './datapath-program.js';
+import { liveMaps, programOf } from './datapath-program.js';
 import type { ProgramStatus } from './inspector.js';
-import { PinError } from './kernel-datapath-fault.js';
-import { defaultPinDirectory, isPinned } from './kernel-datapath-pins.js';
-import {
-  BpfError,
-  type KernelMap,
-  KernelMaps,
-  type KernelProgram,
-  loadKernelProgram,
-  type XdpLink,
-} from './sys/bpf.js';
-import type { PoolLog } from './worker/pool.js';
+import { type KernelMap, KernelMaps, type KernelProgram, loadKernelProgram } from './sys/bpf.js';
 
 /** An object file as it was read. */
 export interface ReadObject {
@@ -97,44 +87,3 @@ function fdNumber(fd: number, name: string): number | undefined {
 export function infoOf({ fd }: KernelMap): { readonly id: number; readonly memoryBytes: number } {
   return { id: fdNumber(fd, 'map_id') ?? 0, memoryBytes: fdNumber(fd, 'memlock') ?? 0 };
 }
-
-/** A program on its interface. */
-export interface Attached {
-  readonly xdp: XdpLink;
-  readonly mode: 'xdp_native' | 'xdp_generic';
-}
-
-/**
- * Attach in the driver, or behind it where the driver cannot, which is said aloud.
- * @throws PinError PINS_LEFT where another process left its own pinned there, BpfError
- */
-export function attach(program: KernelProgram, { name, index }: DatapathLink, log: PoolLog): Attached {
-  try {
-    return { xdp: program.attachXdp(index, 'native'), mode: 'xdp_native' };
-  } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
-    const reason = error.message;
-    const xdp = attachBehind(program, name, index);
-    const message =
-      'the driver runs no XDP programs: the program runs behind it (generic mode), which is slower';
-    log('warn', message, { interface: name, reason });
-    return { xdp, mode: 'xdp_generic' };
-  }
-}
-
-function attachBehind(program: KernelProgram, name: string, index: number): XdpLink {
-  try {
-    return program.attachXdp(index, 'generic');
-  } catch (error) {
-    const isTaken = error instanceof BpfError && error.fault.code === 'BPF_CALL' && isBusy(error.fault.errno);
-    const directory = defaultPinDirectory(name);
-    if (!isTaken || !isPinned(directory)) throw error;
-    throw new PinError(
-      { code: 'PINS_LEFT', directory, interface: name },
-      `interface ${name} runs what was left pinned at ${directory}: take it over with --pin, or remove it with 'waggle down'`,
-      { cause: error },
-    );
-  }
-}
-
-const isBusy = (errno: string): boolean => errno === 'EBUSY' || errno === 'EEXIST';

@@ -1,7 +1,7 @@
 /** The datapath in the live kernel, pinned: what one process leaves is what the next one goes on with. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { missingRoot } from '../test/support/capabilities.js';
@@ -14,9 +14,10 @@ import type { VipKey } from './balancer/tables.js';
 import type { MapSpec } from './bpf/maps/map.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ProgramSpec } from './bpf/object/spec.js';
+import { defaultPinDirectory } from './engine/pins.js';
 import { CodedError, type Fault } from './errors.js';
 import { KernelDatapath, type KernelDatapathOptions } from './kernel-datapath.js';
-import { defaultPinDirectory, unpinDatapath } from './kernel-datapath-pins.js';
+import { unpinDatapath } from './kernel-datapath-pins.js';
 import { formatIp, formatMac, ipFromBytes, parseIp, parseMac } from './net/address.js';
 import {
   KernelMaps,
@@ -205,8 +206,8 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     expect(adopted.ownAddresses.get(4)).toEqual(parseIp('192.0.2.1'));
     expect(adopted.watched).toEqual(VIP);
     expect([...adopted.rings].sort()).toEqual([0, 1]);
-    expect(adopted.ringSlots(0)).toEqual(new Uint32Array(RING_SIZE).fill(1));
-    expect(adopted.ringSlots(1)).toEqual(new Uint32Array(RING_SIZE));
+    expect(second.tables.readRing(0)).toEqual(new Uint32Array(RING_SIZE).fill(1));
+    expect(second.tables.readRing(1)).toEqual(new Uint32Array(RING_SIZE));
     expect(second.tables.occupancy()).toEqual(occupancy);
     second.tables.deleteDownReal(VIP, 3);
     second.tables.deleteServerId(77);
@@ -223,7 +224,7 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     const second = await start();
     expect(second.tables.trackedFlows().get(1)).toBe(2);
     second.tables.putReal(2, parseIp(SECOND));
-    second.tables.putRing(0, new Uint32Array(RING_SIZE).fill(2), second.adopted!.ringSlots(0));
+    second.tables.putRing(0, new Uint32Array(RING_SIZE).fill(2), second.tables.readRing(0));
     expect(await ask(frameOf(1), frameOf(3, TCP_FLAGS.syn), frameOf(2))).toEqual([FIRST, SECOND, FIRST]);
     second.tables.clearReal(1);
     await second.stop();
@@ -385,7 +386,7 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     const second = await start({ sizes, connectionTableEntries: 100 });
     expect(second.adopted!.serverIds.get(9)).toBe(1);
     expect(second.adopted!.downReals.size).toBe(1);
-    expect(second.adopted!.ringSlots(0)).toEqual(new Uint32Array(RING_SIZE).fill(1));
+    expect(second.tables.readRing(0)).toEqual(new Uint32Array(RING_SIZE).fill(1));
     expect(second.tables.trackedFlows().get(1)).toBe(1);
     expect(await ask(frameOf(1))).toEqual([FIRST]);
   });
@@ -438,6 +439,44 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ??
     expect(await ask(frameOf(1))).toEqual([]);
     expect(await faultOf(() => unpinDatapath(PIN))).toEqual({ code: 'PINS_ABSENT', directory: PIN });
     expect((await start()).adopted).toBeUndefined();
+  });
+
+  it("what is not its own in its folders stays, and is in nobody's way", async () => {
+    const others = [`${PIN}/other`, `${PIN}/maps/other`];
+    await (await start()).stop();
+    for (const path of others) mkdirSync(path);
+    await (await start()).stop();
+    const { wasAttached, removed } = unpinDatapath(PIN);
+    expect(wasAttached).toBe(true);
+    expect(removed).toEqual(expect.arrayContaining(['link', 'program', 'manifest', 'maps/vip_map']));
+    expect(removed).not.toContain('maps/other');
+    expect([readdirSync(PIN).sort(), readdirSync(`${PIN}/maps`)]).toEqual([['maps', 'other'], ['other']]);
+    for (const path of others) rmdirSync(path);
+    expect(unpinDatapath(PIN)).toEqual({ wasAttached: false, removed: [] });
+    expect(existsSync(PIN)).toBe(false);
+  });
+
+  it('a directory that a file system is mounted on stays', async () => {
+    mkdirSync(PIN);
+    sh(`mount -t bpf bpf ${PIN}`);
+    // The kernel may have put files of its own into it.
+    const before = readdirSync(PIN);
+    try {
+      await (await start()).stop();
+      expect(unpinDatapath(PIN).wasAttached).toBe(true);
+      expect(readdirSync(PIN)).toEqual(before);
+    } finally {
+      sh(`umount ${PIN}`);
+    }
+  });
+
+  it('a start that fails says why, whatever else is in its directory', async () => {
+    mkdirSync(`${PIN}/other`, { recursive: true });
+    expect(await faultOf(() => start({ object: objectBytes('decap') }))).toMatchObject({
+      code: 'DATAPATH_PROGRAM',
+    });
+    expect(readdirSync(PIN)).toEqual(['other']);
+    rmdirSync(`${PIN}/other`);
   });
 
   it('without pins: an interface that is pinned is not taken', async () => {

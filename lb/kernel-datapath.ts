@@ -11,17 +11,17 @@ import {
   withLink,
   withSizes,
 } from './datapath-program.js';
+import { attach } from './engine/attach.js';
 import { findEngineLink } from './engine/engine.js';
 import { InterfaceClaim } from './engine/interface-claim.js';
+import { PinError } from './engine/pins.js';
 import { ReceiveOffloads } from './engine/receive-offloads.js';
+import { undoAll } from './engine/undo.js';
 import { BpfInspector, type ProgramStatus } from './inspector.js';
-import { PinError } from './kernel-datapath-fault.js';
 import { LAYOUT, type Manifest } from './kernel-datapath-manifest.js';
 import { adoptedMaps, type BalancerMaps, freshMaps } from './kernel-datapath-maps.js';
 import { ownNamespace, PinDirectory, type Pinned } from './kernel-datapath-pins.js';
 import {
-  type Attached,
-  attach,
   closeAll,
   infoOf,
   type Loaded,
@@ -32,7 +32,7 @@ import {
 } from './kernel-datapath-program.js';
 import type { IpAddress } from './net/address.js';
 import { FlowSimulator, type Simulation } from './simulate.js';
-import { possibleCpus, RingConsumer } from './sys/bpf.js';
+import { possibleCpus, RingConsumer, type XdpLink } from './sys/bpf.js';
 import { type NextHop, NextHops } from './sys/netlink.js';
 import type { PoolLog, WorkerStatus } from './worker/pool.js';
 
@@ -60,6 +60,12 @@ export interface KernelDatapathOptions {
    */
   readonly pin?: string | undefined;
   readonly log: PoolLog;
+}
+
+/** A program on its interface. */
+interface Attached {
+  readonly xdp: XdpLink;
+  readonly mode: 'xdp_native' | 'xdp_generic';
 }
 
 interface Parts extends Attached, BalancerMaps {
@@ -137,7 +143,7 @@ export class KernelDatapath {
       if (held !== undefined && !runs) leave(held, log);
       const offloads = new ReceiveOffloads(link.name, runs ? held.manifest.turnedOff : []);
       if (!runs) undo.push(() => offloads.restore());
-      const attached = runs ? goOn(held, loaded) : attach(loaded.program, link, log);
+      const attached = runs ? goOn(held, loaded) : attachAnew(loaded, link, log);
       undo.push(() => attached.xdp.close());
       balancer.settle();
       const parts = { ...attached, ...balancer, claim, offloads, link, pins, log };
@@ -149,7 +155,7 @@ export class KernelDatapath {
       });
       return new KernelDatapath(parts, loaded);
     } catch (error) {
-      for (const step of undo.reverse()) await step();
+      await undoAll(undo, log);
       throw error;
     }
   }
@@ -323,6 +329,11 @@ function heldOptions(held: Pinned | undefined): BalancerOptions {
 function goOn({ link, manifest }: Pinned, loaded: Loaded): Attached {
   link.replace(loaded.program);
   return { xdp: link, mode: manifest.mode };
+}
+
+function attachAnew({ program }: Loaded, link: DatapathLink, log: PoolLog): Attached {
+  const { xdp, mode } = attach(program, link, log, 'the program runs behind it (generic mode)');
+  return { xdp, mode: `xdp_${mode}` };
 }
 
 /** A link whose interface is gone runs nothing: what takes its place is attached anew. */

@@ -64,17 +64,13 @@ struct {
 	__uint(max_entries, MAX_QUEUES);
 } sockets SEC(".maps");
 
-/* Rows of steered. */
-#define STEERED 0     /* given to a socket, which may have no room: the socket counts that */
-#define LEFT 1        /* left to the host */
-#define NO_SOCKET 2   /* for the balancer, and dropped: nobody serves the queue */
-#define STEERED_ROWS 3
+/* Packets for the balancer that were dropped, since nobody serves their queue. What finds no room, its socket counts. */
 struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, STEERED_ROWS);
-} steered SEC(".maps");
+	__uint(max_entries, 1);
+} no_socket SEC(".maps");
 
 /* Options of the balancer: constants when the program is loaded. */
 const volatile bool prefix_vips = false;
@@ -83,9 +79,10 @@ const volatile bool ipip_decap = false;
 const volatile bool gue_decap = false;
 const volatile __u16 gue_port = 6080;
 
-static __always_inline void note(__u32 row)
+static __always_inline void count_no_socket(void)
 {
-	__u64 *packets = bpf_map_lookup_elem(&steered, &row);
+	__u32 only = 0;
+	__u64 *packets = bpf_map_lookup_elem(&no_socket, &only);
 
 	if (packets)
 		*packets += 1;
@@ -239,13 +236,12 @@ int steer_ingress(struct xdp_md *ctx)
 		ours = is_tagged_ours(ctx);
 	else
 		ours = is_type_ours(ctx, ethernet->type, ETHERNET_BYTES);
-	if (!ours) {
-		note(LEFT);
+	if (!ours)
 		return XDP_PASS;
-	}
 	/* A VIP's packet never reaches the host: without a socket it is dropped. */
 	verdict = bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_DROP);
-	note(verdict == XDP_REDIRECT ? STEERED : NO_SOCKET);
+	if (unlikely(verdict != XDP_REDIRECT))
+		count_no_socket();
 	return verdict;
 }
 

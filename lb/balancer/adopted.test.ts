@@ -1,8 +1,7 @@
 import { expect } from 'vitest';
-import { describeTables, TABLES_RINGS, type TablesBed, u32 } from '../../test/support/tables-bed.js';
+import { describeTables, type TablesBed, u32 } from '../../test/support/tables-bed.js';
 import { parseIp, parseMac } from '../net/address.js';
 import { addressId, flowId, prefixId, readAdopted, vipId } from './adopted.js';
-import { RING_SIZE } from './schema.js';
 import type { Flow, VipKey } from './tables.js';
 
 const vip = (address: string, over: Partial<VipKey> = {}): VipKey => ({
@@ -23,9 +22,8 @@ const read = ({ maps }: TablesBed) => readAdopted(maps);
 
 describeTables('what another process wrote', (test) => {
   test('of fresh maps is nothing', (bed) => {
-    const { restingReals, ringSlots, ...adopted } = read(bed);
+    const { restingReals, ...adopted } = read(bed);
     expect(restingReals().size).toBe(0);
-    expect(ringSlots(TABLES_RINGS - 1)).toEqual(new Uint32Array(RING_SIZE));
     expect(adopted).toEqual({
       routerMac: undefined,
       ownAddresses: new Map(),
@@ -93,14 +91,6 @@ describeTables('what another process wrote', (test) => {
     expect([...rings].sort()).toEqual([0, 2, 3]);
     for (const { key } of vips.values()) bed.tables.deleteVip(key);
     expect(read(bed).vips.size).toBe(0);
-  });
-
-  test('rings come slot by slot', (bed) => {
-    for (let ring = 0; ring < TABLES_RINGS; ring++) {
-      const slots = Uint32Array.from({ length: RING_SIZE }, (_, slot) => (slot % 100) + ring + 1);
-      bed.tables.putRing(ring, slots);
-      expect(read(bed).ringSlots(ring)).toEqual(slots);
-    }
   });
 
   test('routes, flows and tunnels come by what makes them', (bed) => {

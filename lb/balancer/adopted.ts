@@ -2,6 +2,7 @@ import type { BpfMap } from '../bpf/maps/map.js';
 import { formatIp, type IpAddress, ipFromBytes, type Mac, macFromBytes } from '../net/address.js';
 import { type Flow, flowKeyBytes } from './connections.js';
 import { TablesError } from './map-set.js';
+import { ringOf } from './rings.js';
 import type { Prefix } from './routes.js';
 import {
   type BalancerMapName,
@@ -20,7 +21,6 @@ import {
   OWN_ADDRESS_SLOTS,
   REAL_DEFINITION,
   REAL_FLAGS,
-  RING_SIZE,
   U32,
   VIP_DEFINITION,
   VIP_LPM_HEAD_BITS,
@@ -75,8 +75,6 @@ export interface Adopted extends TableRows {
   readonly vips: ReadonlyMap<string, AdoptedVip>;
   /** Numbers of the rings that VIPs use. */
   readonly rings: ReadonlySet<number>;
-  /** The RING_SIZE slots of any ring as they are now, a copy: a process that was killed may have left some in one that no VIP uses. */
-  ringSlots(ring: number): Uint32Array;
   /** Whether packets are reported as events. */
   readonly eventsOn: boolean;
 }
@@ -133,7 +131,6 @@ export function readAdopted(maps: ReadonlyMap<string, BpfMap>, sources: AdoptedS
     },
     vips,
     rings: new Set([...vips.values()].map(({ ring }) => ring)),
-    ringSlots: (ring) => read.ringSlots(ring),
     serverIds: read.serverIds(),
     sourceRoutes: read.sourceRoutes(),
     downReals: read.downReals(),
@@ -232,7 +229,8 @@ class Reader {
     const add = (key: VipKey | undefined, value: Uint8Array): void => {
       if (key === undefined) return;
       const { flags, vip_num: number } = decode(VIP_META, value);
-      vips.set(vipId(key), { key, number, flags, ring: this.#ringOf(number) });
+      const ring = ringOf(this.#row('vip_rings', number, numberOf) ?? 0, number);
+      vips.set(vipId(key), { key, number, flags, ring });
     };
     this.#map('vip_map').forEach((key, value) => {
       add(exactVip(key), value);
@@ -245,22 +243,6 @@ class Reader {
       add(protocol && { address: ipFromBytes(address), port, protocol, prefixBits }, value);
     });
     return vips;
-  }
-
-  ringSlots(ring: number): Uint32Array {
-    const map = this.#map('ch_rings');
-    const slots = new Uint32Array(RING_SIZE);
-    const first = ring * RING_SIZE;
-    let from = first === 0 ? undefined : u32(first - 1);
-    for (let filled = 0; filled < RING_SIZE; ) {
-      const batch = map.lookupBatch(RING_SIZE - filled, from);
-      const values = new DataView(batch.values.buffer, batch.values.byteOffset);
-      for (let i = 0; i < batch.count; i++) slots[filled + i] = values.getUint32(i * 4, true);
-      filled += batch.count;
-      if (batch.next === undefined || batch.count === 0) break;
-      from = u32(first + filled - 1);
-    }
-    return slots;
   }
 
   serverIds(): Map<number, number> {
@@ -325,12 +307,6 @@ class Reader {
   watched(): VipKey | undefined {
     const key = this.#row('vip_miss_stats', 0, (value) => value);
     return key === undefined || isZero(key) ? undefined : exactVip(key);
-  }
-
-  /** Slot 0 of vip_rings: the ring of the VIP's own number; else ring number + 1. */
-  #ringOf(vipNumber: number): number {
-    const plusOne = this.#row('vip_rings', vipNumber, numberOf) ?? 0;
-    return plusOne === 0 ? vipNumber : plusOne - 1;
   }
 
   #keys(name: BalancerMapName): Uint8Array[] {

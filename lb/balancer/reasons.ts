@@ -93,7 +93,6 @@ export type Reason = keyof typeof REASONS;
 type ReasonOf<K extends ReasonKind> = {
   [N in Reason]: (typeof REASONS)[N]['kind'] extends K ? N : never;
 }[Reason];
-export type AnswerReason = ReasonOf<'answer'>;
 export type DropReason = ReasonOf<'drop'>;
 export type PassReason = ReasonOf<'pass'>;
 

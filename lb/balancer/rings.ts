@@ -4,6 +4,9 @@ import { decode, RING_SIZE, U32 } from './schema.js';
 /** Most slots that go into one batch. */
 const BATCH_SLOTS = 8192;
 
+/** Number of the ring that a VIP uses, by its word in vip_rings: ring number + 1, or 0 for the one of its own number. */
+export const ringOf = (word: number, vipNumber: number): number => (word === 0 ? vipNumber : word - 1);
+
 /** The rings, and which of them each VIP uses. */
 export class RingTable {
   readonly #maps: MapSet;
@@ -65,8 +68,7 @@ export class RingTable {
   realAt(vipNumber: number, slot: number): number {
     this.#maps.limits.checkVip(vipNumber);
     checkRange('ring slot', slot, 0, RING_SIZE - 1);
-    const named = this.#word('vip_rings', vipNumber);
-    const ring = named === 0 ? vipNumber : named - 1;
+    const ring = ringOf(this.#word('vip_rings', vipNumber), vipNumber);
     return this.#word('ch_rings', ring * RING_SIZE + slot);
   }
 

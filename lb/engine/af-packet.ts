@@ -10,6 +10,7 @@ import { EngineError, type EnginePlan, type WorkerEngine, type WorkerEngineOptio
 import { type GuardedVip, HostStackGuard } from './host-stack.js';
 import { InterfaceClaim } from './interface-claim.js';
 import { ReceiveOffloads } from './receive-offloads.js';
+import { undoAll } from './undo.js';
 
 export interface AfPacketOptions extends WorkerEngineOptions {
   readonly workers: number;
@@ -75,7 +76,7 @@ export class AfPacketEngine implements WorkerEngine {
    */
   static async start(options: AfPacketOptions): Promise<AfPacketEngine> {
     const { arena, link, workers, log } = options;
-    const undo: (() => void | Promise<void>)[] = [];
+    const undo: (() => unknown)[] = [];
     try {
       const claim = await InterfaceClaim.take(link.name);
       undo.push(() => claim.release());
@@ -90,16 +91,7 @@ export class AfPacketEngine implements WorkerEngine {
       }
       const offloads = new ReceiveOffloads(link.name);
       undo.push(() => offloads.restore());
-      if (offloads.stuck.length > 0) {
-        log(
-          'warn',
-          'an offload that glues frames together stays on: longer frames than the MTU are dropped',
-          {
-            interface: link.name,
-            offloads: offloads.stuck,
-          },
-        );
-      }
+      offloads.reportStuck(log);
       const inboxes = arena.rings.offset + ringsBytes(link.mtu, workers);
       const pool = await WorkerPool.start({
         ...options,
@@ -110,7 +102,7 @@ export class AfPacketEngine implements WorkerEngine {
       sockets.start(link.index);
       return new AfPacketEngine({ claim, link, sockets, offloads, guard, pool });
     } catch (error) {
-      for (const step of undo.reverse()) await step();
+      await undoAll(undo, log);
       throw error;
     }
   }

@@ -18,6 +18,7 @@ import { addVeth, enterNamespace, sh, Wire } from '../../test/support/namespace.
 import { concat, fromHex, hex, tcpFrame } from '../../test/support/packets.js';
 import { QueueRings } from '../../test/support/xsk-frames.js';
 import { objectBytes } from '../balancer/object.js';
+import { RING_SIZE } from '../balancer/schema.js';
 import { exactVipBytes } from '../balancer/vip-key.js';
 import { compileProgram } from '../bpf/jit/compile.js';
 import { ArenaMaps, mapBytes } from '../bpf/maps/registry.js';
@@ -26,10 +27,12 @@ import { createMaps } from '../bpf/object/create-maps.js';
 import { loadObject } from '../bpf/object/load.js';
 import type { DatapathOptions } from '../datapath.js';
 import { AfXdpSockets, queueBytes, xskShape } from '../io/af-xdp.js';
+import { unpinDatapath } from '../kernel-datapath-pins.js';
 import { KernelMaps, loadKernelProgram } from '../sys/bpf.js';
 import { findLink } from '../sys/socket.js';
 import type { WorkerProgram } from '../worker/messages.js';
 import type { AfXdpEngine } from './af-xdp.js';
+import { defaultPinDirectory } from './pins.js';
 
 const FLOWS = Array.from({ length: 2000 }, (_, i) => 10_000 + i);
 const OTHER = tcpFrame({ src: CLIENT, dst: '198.51.100.99', sport: 1, dport: 80 });
@@ -168,6 +171,24 @@ describe.skipIf(missingRoot)(`the datapath over AF_XDP${missingRoot ? ` (${missi
       link.close();
       program.close();
       for (const map of maps.values()) map.close();
+    });
+
+    it('a program that was left pinned', async () => {
+      const directory = defaultPinDirectory(DEVICE);
+      const { KernelDatapath } = (await import(built('index'))) as typeof import('../index.js');
+      const pinned = await KernelDatapath.start({
+        interface: DEVICE,
+        connectionTableEntries: 10,
+        sizes: { ch_rings: RING_SIZE },
+        pin: directory,
+        log: () => undefined,
+      });
+      await pinned.stop();
+      try {
+        await expectFailure('PINS_LEFT', /^interface dp0 runs what was left pinned at .*'waggle down'$/);
+      } finally {
+        unpinDatapath(directory);
+      }
     });
 
     it('no rights', () => {

@@ -18,6 +18,7 @@ import {
 import { InterfaceClaim } from './interface-claim.js';
 import { ReceiveOffloads } from './receive-offloads.js';
 import type { Steering } from './steering.js';
+import { undoAll } from './undo.js';
 
 /** What the engine takes of the machine. */
 export interface AfXdpPlan extends EnginePlan {
@@ -92,11 +93,11 @@ export class AfXdpEngine implements WorkerEngine {
 
   /**
    * Everything that was acquired is given back when a later step fails.
-   * @throws EngineError, BpfError, ClaimError
+   * @throws EngineError, BpfError, ClaimError, PinError PINS_LEFT
    */
   static async start(options: AfXdpOptions): Promise<AfXdpEngine> {
     const { arena, link, plan, steering, log } = options;
-    const undo: (() => void | Promise<void>)[] = [() => steering.close()];
+    const undo: (() => unknown)[] = [() => steering.close()];
     try {
       const claim = await InterfaceClaim.take(link.name);
       undo.push(() => claim.release());
@@ -104,6 +105,7 @@ export class AfXdpEngine implements WorkerEngine {
       undo.push(() => sockets.close());
       const offloads = new ReceiveOffloads(link.name);
       undo.push(() => offloads.restore());
+      offloads.reportStuck(log);
       const lanes = xskLanes(sockets, plan.workers);
       const pool = await WorkerPool.start({ ...options, lanes, ifindex: link.index });
       undo.push(() => pool.stop());
@@ -118,7 +120,7 @@ export class AfXdpEngine implements WorkerEngine {
       });
       return engine;
     } catch (error) {
-      for (const step of undo.reverse()) await step();
+      await undoAll(undo, log);
       throw error;
     }
   }

@@ -2,8 +2,8 @@ import type { Batch, BpfMap, MapSpec } from '../bpf/maps/map.js';
 import { BPF_NOEXIST } from '../bpf/maps/map.js';
 
 /**
- * A map and a copy of it elsewhere: what is written goes to both, what is read comes from the first. An entry is in the
- * copy only while it is in the map.
+ * A map and a copy of it elsewhere: entries that are written go to both, what is read comes from the map. The map has an
+ * entry first and loses it last, so that whoever goes by the copy finds it in the map.
  */
 export class MirroredMap implements BpfMap {
   readonly #map: BpfMap;
@@ -35,7 +35,7 @@ export class MirroredMap implements BpfMap {
     const result = this.#map.update(key, value, flags);
     if (result < 0) return result;
     const copied = this.#copy.update(key, value);
-    // An entry that was there before stays as it is now: the copy still has its key.
+    // Only one that is new for certain is taken back: the copy may have the key of another, which has to stay.
     if (copied < 0 && flags === BPF_NOEXIST) this.#map.delete(key);
     return copied < 0 ? copied : result;
   }

@@ -3,7 +3,7 @@ import { until } from '../../demo/lines.js';
 import { missingRoot } from '../../test/support/capabilities.js';
 import { flowFrame, VIP } from '../../test/support/datapath-bed.js';
 import { addVeth, enterNamespace, sh, Wire } from '../../test/support/namespace.js';
-import { hex } from '../../test/support/packets.js';
+import { concat, fromHex, hex } from '../../test/support/packets.js';
 import { balancerObject, withOptions } from '../balancer/object.js';
 import { exactVipBytes } from '../balancer/vip-key.js';
 import { ArenaMaps } from '../bpf/maps/registry.js';
@@ -42,7 +42,8 @@ describe.skipIf(missingRoot)(`steering${missingRoot ? ` (${missingRoot})` : ''}`
     for (let i = 0; i < 10; i++) wire.send(flowFrame(i));
     await until('the count', () => steering.noSocket() === 10n);
     // Other options, the same maps.
-    steering.replace(steerObject(withOptions(balancerObject(), { vlanTags: false })));
+    const other = steerObject(withOptions(balancerObject(), { vlanTags: false }));
+    await steering.replace(other, other, async () => undefined);
     wire.send(flowFrame(1));
     await until('the count', () => steering.noSocket() === 11n);
     expect(host.received()).toEqual([]);
@@ -53,6 +54,51 @@ describe.skipIf(missingRoot)(`steering${missingRoot ? ` (${missingRoot})` : ''}`
     steering.close();
     steering.close();
     expect(sh('ip link show st0')).not.toContain('xdp');
+    wire.close();
+    host.close();
+  });
+
+  it('takes, while a balancer with other options takes over, what both do', async () => {
+    addVeth('sw0', 'sw1');
+    const { steering, write } = load();
+    const [wire, host] = [new Wire('sw1'), new Wire('sw0')];
+    expect(write(true)).toBe(0);
+    steering.attach(findLink('sw0')!, record);
+    const tagged = (flow: number) => {
+      const frame = flowFrame(flow);
+      return concat(frame.subarray(0, 12), fromHex('81000005'), frame.subarray(12));
+    };
+    let flow = 0;
+    /** What of a frame with a tag, and of one without, is steered. */
+    const steered = async () => {
+      const before = steering.noSocket();
+      let left = 0;
+      wire.send(tagged(++flow));
+      wire.send(flowFrame(flow));
+      await until('both', () => {
+        left += host.received().length;
+        return Number(steering.noSocket() - before) + left === 2;
+      });
+      return 2 - left;
+    };
+    const [on, off] = [balancerObject(), withOptions(balancerObject(), { vlanTags: false })];
+    const change = async (from: typeof on, to: typeof on, fault?: Error) => {
+      const seen = [await steered()];
+      const swap = async () => {
+        seen.push(await steered());
+        if (fault) throw fault;
+      };
+      const changed = steering.replace(steerObject(to, from), steerObject(to), swap);
+      if (fault) await expect(changed).rejects.toBe(fault);
+      else await changed;
+      return [...seen, await steered()];
+    };
+    expect(await change(on, off)).toEqual([2, 1, 1]);
+    expect(await change(off, on, new Error('no'))).toEqual([1, 1, 1]);
+    expect(await change(off, on)).toEqual([1, 1, 2]);
+    expect(await change(on, off, new Error('no'))).toEqual([2, 1, 2]);
+    expect(await change(on, on)).toEqual([2, 2, 2]);
+    steering.close();
     wire.close();
     host.close();
   });

@@ -2,7 +2,6 @@ import type { BpfMap } from '../bpf/maps/map.js';
 import { createMaps } from '../bpf/object/create-maps.js';
 import type { ObjectSpec } from '../bpf/object/spec.js';
 import {
-  BpfError,
   type KernelMap,
   KernelMaps,
   type KernelProgram,
@@ -12,14 +11,13 @@ import {
 import { callError } from '../sys/bpf-call.js';
 import type { LinkInfo } from '../sys/socket.js';
 import type { PoolLog } from '../worker/pool.js';
+import { attach } from './attach.js';
 import { MirroredMap } from './mirrored-map.js';
 
 const STEER_PROGRAM = 'steer_ingress';
 const SOCKETS_MAP = 'sockets';
-const COUNTS_MAP = 'steered';
+const NO_SOCKET_MAP = 'no_socket';
 const CONSTANTS_MAP = '.rodata';
-/** Row of the counts: for the balancer, and dropped, because nobody serves the queue (programs/steer.bpf.c). */
-const NO_SOCKET_ROW = 2;
 
 const u32Bytes = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);
 
@@ -75,40 +73,43 @@ export class Steering {
 
   /**
    * Steer from now on: in the driver where it runs XDP programs, else behind it, which is said.
-   * @throws BpfError
+   * @throws BpfError, PinError PINS_LEFT
    */
-  attach({ name, index }: LinkInfo, log: PoolLog): void {
-    try {
-      this.#link = this.#loaded.program.attachXdp(index, 'native');
-    } catch (error) {
-      if (!(error instanceof BpfError)) throw error;
-      this.#link = this.#loaded.program.attachXdp(index, 'generic');
-      log('warn', 'the driver runs no XDP programs: frames are steered behind it, which is slower', {
-        interface: name,
-        reason: error.message,
-      });
-    }
+  attach(link: LinkInfo, log: PoolLog): void {
+    this.#link = attach(this.#loaded.program, link, log, 'frames are steered behind it').xdp;
   }
 
-  /** Steer by other options from the next packet on, where they are others. @throws BpfError; what steers goes on */
-  replace(object: ObjectSpec): void {
-    const before = this.#loaded.constants?.lookup(u32Bytes(0));
-    const after = object.maps.find(({ name }) => name === CONSTANTS_MAP)?.initial;
-    if (before && after && Buffer.from(before).equals(after)) return;
-    const next = this.#load(object);
+  /**
+   * Steer by other options from when `swap` has another balancer run behind the sockets. While it swaps, only what both
+   * balancers take is steered: what either of them passes would be lost, and is the host's before or after anyhow.
+   * @param both the program with what both take
+   * @param after the program with what the other balancer takes
+   * @throws BpfError where the kernel refuses one, and what `swap` throws; it is steered as before then
+   */
+  async replace(both: ObjectSpec, after: ObjectSpec, swap: () => Promise<void>): Promise<void> {
+    if (this.#hasConstantsOf(after)) return await swap();
+    const narrow = this.#load(both);
     try {
-      this.#link?.replace(next.program);
-    } catch (error) {
-      unload(next);
-      throw error;
+      const next = this.#load(after);
+      try {
+        this.#link?.replace(narrow.program);
+        await swap();
+        this.#link?.replace(next.program);
+      } catch (error) {
+        unload(next);
+        this.#link?.replace(this.#loaded.program);
+        throw error;
+      }
+      unload(this.#loaded);
+      this.#loaded = next;
+    } finally {
+      unload(narrow);
     }
-    unload(this.#loaded);
-    this.#loaded = next;
   }
 
   /** Packets for the balancer that came by a queue without a socket, and were dropped. */
   noSocket(): bigint {
-    const copies = this.#maps.get(COUNTS_MAP)?.lookup(u32Bytes(NO_SOCKET_ROW)) ?? new Uint8Array();
+    const copies = this.#maps.get(NO_SOCKET_MAP)?.lookup(u32Bytes(0)) ?? new Uint8Array();
     return new BigUint64Array(copies.buffer).reduce((sum, each) => sum + each, 0n);
   }
 
@@ -134,6 +135,12 @@ export class Steering {
       constants?.close();
       throw error;
     }
+  }
+
+  #hasConstantsOf(object: ObjectSpec): boolean {
+    const own = this.#loaded.constants?.lookup(u32Bytes(0));
+    const others = object.maps.find(({ name }) => name === CONSTANTS_MAP)?.initial;
+    return own !== undefined && others !== undefined && Buffer.from(own).equals(others);
   }
 
   #closeMaps(): void {

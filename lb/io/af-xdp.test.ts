@@ -1,11 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { missingRoot } from '../../test/support/capabilities.js';
-import { addVeth, enterNamespace } from '../../test/support/namespace.js';
+import { addVeth, enterNamespace, sh } from '../../test/support/namespace.js';
 import { QueueRings } from '../../test/support/xsk-frames.js';
 import { Arena } from '../bpf/memory/arena.js';
-import type { LinkInfo } from '../sys/socket.js';
+import { findLink, type LinkInfo } from '../sys/socket.js';
 import { AfXdpSockets, MAX_XSK_MTU, QueueTaken, queueBytes, xskShape } from './af-xdp.js';
+import { XskIo } from './xsk-io.js';
 import * as layout from './xsk-layout.js';
 
 describe('a UMEM', () => {
@@ -73,5 +74,24 @@ describe.skipIf(missingRoot)(`AF_XDP sockets${missingRoot ? ` (${missingRoot})` 
       fault: { call: 'bind AF_XDP', errno: 'EINVAL' },
     });
     expect(descriptors()).toBe(before);
+  });
+
+  it('tell once that their interface is gone, though a wait for them ends as any other', async () => {
+    const queues = 2;
+    sh(`ip link add xs2 numrxqueues ${queues} numtxqueues ${queues} type veth peer name xs3`);
+    sh('ip link set xs2 mtu 1600 up');
+    const arena = arenaFor(queues);
+    const sockets = await AfXdpSockets.open(arena, findLink('xs2')!, shape, queues, 64);
+    const io = new XskIo({
+      fds: sockets.queues.map(({ fd }) => fd),
+      memory: arena.memory,
+      block: arena.block(0),
+      base: sockets.base,
+    });
+    expect([io.wait(1), io.takeError()]).toEqual([false, undefined]);
+    sh('ip link del xs2');
+    expect([io.wait(1), io.takeError()]).toEqual([false, 'ENETDOWN']);
+    expect([io.wait(1), io.takeError()]).toEqual([false, undefined]);
+    sockets.close();
   });
 });

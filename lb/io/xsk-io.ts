@@ -1,13 +1,13 @@
 import { CPU_SCRATCH, CPU_TIMESPEC } from '../bpf/memory/layout.js';
 import { errnoName } from '../sys/errno.js';
-import { CLOCK_MONOTONIC, EINTR, lastErrno, libc, MSG_DONTWAIT, POLLERR, POLLIN } from '../sys/libc.js';
+import { CLOCK_MONOTONIC, EINTR, lastErrno, libc, MSG_DONTWAIT, POLLIN } from '../sys/libc.js';
 import { takeSocketError } from '../sys/socket.js';
 import { XskStatistics } from '../sys/xsk.js';
 
 const POLLFD_BYTES = 8;
 const POLLFD_REVENTS = 6;
 
-/** The system calls of one worker over AF_XDP sockets. A call allocates nothing. */
+/** The system calls of one worker over AF_XDP sockets. A call allocates nothing, but for `takeError`, after a wait in vain. */
 export class XskIo {
   /** Bound when the worker starts: a thread must not be ended while it binds native functions. */
   readonly #libc = libc();
@@ -40,26 +40,27 @@ export class XskIo {
     this.#timespec = address + BigInt(CPU_TIMESPEC);
   }
 
-  /** Wait for a frame; false when none came in time, or a socket has an error to take. Sends what waits to be sent. */
+  /** Wait for a frame; false when none came in time. Sends what waits to be sent. */
   wait(timeoutMs: number): boolean {
     if (this.#libc.poll(this.#pollAddress, this.#fds.length, timeoutMs) <= 0) return false;
-    for (let i = 0; i < this.#fds.length; i++) if ((this.#events(i) & POLLIN) !== 0) return true;
+    for (let i = 0; i < this.#fds.length; i++) {
+      if ((this.#polls.getInt16(i * POLLFD_BYTES + POLLFD_REVENTS, true) & POLLIN) !== 0) return true;
+    }
     return false;
   }
 
-  #events(i: number): number {
-    return this.#polls.getInt16(i * POLLFD_BYTES + POLLFD_REVENTS, true);
-  }
-
-  /** The error that made `wait` return at once; undefined where it did not. It stays on the socket until it is taken. */
+  /**
+   * The error that waits on the sockets, such as ENETDOWN when their interface is gone; undefined where none does. To be
+   * asked after a wait in vain: poll tells no errors of these sockets (kernel: net/xdp/xsk.c, xsk_poll). All are taken at
+   * once: the sockets are of one interface, and what becomes of that is told once.
+   */
   takeError(): string | undefined {
-    for (const [i, fd] of this.#fds.entries()) {
-      if ((this.#events(i) & POLLERR) === 0) continue;
-      this.#polls.setInt16(i * POLLFD_BYTES + POLLFD_REVENTS, 0, true);
+    let first = 0;
+    for (const fd of this.#fds) {
       const errno = takeSocketError(fd);
-      if (errno !== 0) return errnoName(errno);
+      if (first === 0) first = errno;
     }
-    return undefined;
+    return first === 0 ? undefined : errnoName(first);
   }
 
   /** Write the monotonic clock to CPU_TIMESPEC. */

@@ -90,7 +90,7 @@ const PROT_READ_EXEC = 5;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 
 /** Threads of this process, by their ids. */
-export function threadIds(): number[] {
+function threadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }
 

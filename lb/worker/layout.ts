@@ -53,8 +53,7 @@ export const SLOT_END = 16;
 /** What programs may grow the frame into begins here; the frame itself is put at INBOX_SLOT_EXTRA_BYTES. */
 export const SLOT_HEADER_BYTES = 32;
 export const INBOX_SLOT_EXTRA_BYTES = 256;
-// States. Between the two: CPU + 1 of the sender that has claimed it.
-export const SLOT_FREE = 0;
+// States. 0: free; else up to these two: CPU + 1 of the sender that has claimed it.
 /** The pool writes: its sender died before the frame was whole. */
 export const SLOT_ABANDONED = 254;
 export const SLOT_READY = 255;

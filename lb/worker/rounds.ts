@@ -21,7 +21,7 @@ export interface Rounds {
   isReady(): boolean;
   /** Wait for a frame; false where there is none to be seen yet. */
   wait(timeoutMs: number): boolean;
-  /** The error that made `wait` return at once, by the name of its errno; undefined where it did not. */
+  /** Once `wait` has given false: the error that its sockets have, by the name of its errno, told once; undefined: none. */
   takeError(): string | undefined;
   /** Run the program on some frames and send what is to be sent. */
   round(): void;

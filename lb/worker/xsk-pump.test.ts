@@ -205,6 +205,48 @@ describe('the rings', () => {
     expect(bed.pump.isSettled()).toBe(1);
   });
 
+  it('are settled when the driver has taken every fill entry', () => {
+    const bed = new XskBed();
+    const { rings } = bed.queue;
+    rings.setPosition('fill', 'consumer', rings.position('fill', 'producer'));
+    expect(bed.pump.isSettled()).toBe(1);
+  });
+
+  it.each([
+    [FRAMES / 2 - 1, 1],
+    [FRAMES / 2, 0],
+    [FRAMES, 0],
+  ])(
+    `past the end of their positions, with %i of ${FRAMES} frames on the way out: %i`,
+    (count, isSettled) => {
+      const bed = new XskBed();
+      const { rings } = bed.queue;
+      for (const ring of ['fill', 'completion', 'rx', 'tx'] as const) {
+        for (const end of ['producer', 'consumer'] as const)
+          rings.setPosition(ring, end, rings.position(ring, end) - FRAMES);
+      }
+      bed.arena.u32[(rings.state + layout.XSK_TX_COUNTED) / 4] = -FRAMES;
+      // Close to the end, so that some positions go past it and others do not.
+      for (let n = 0; n < FRAMES - 2; n++) {
+        bed.queue.receive(numbered(n));
+        bed.pump.run(0, 64);
+        bed.queue.send();
+        bed.pump.run(0, 0);
+      }
+      for (let n = 0; n < count; n++) bed.queue.receive(numbered(n));
+      bed.pump.run(0, 64);
+      bed.queue.send();
+      expect(rings.chunks('completion')).toHaveLength(count);
+      expect(bed.pump.isSettled()).toBe(isSettled);
+      // A new thread finds it so too, and gives back what was sent.
+      const next = bed.instantiate();
+      expect(next.isSettled()).toBe(isSettled);
+      next.recover();
+      expect(next.isSettled()).toBe(1);
+      expectAllFrames(bed);
+    },
+  );
+
   it('say when the kernel waits to be called', () => {
     const bed = new XskBed();
     const asked = () => [bed.pump.mustKickSend(0), bed.pump.mustKickReceive(0)];

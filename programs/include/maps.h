@@ -186,7 +186,7 @@ struct {
 	__uint(max_entries, DEFAULT_REALS);
 } reals_stats SEC(".maps");
 
-/* New connections: TCP packets that open one and first UDP packets whose backend was chosen, by VIP and by backend. */
+/* New connections: TCP packets that open one, and UDP packets that no table knows, by VIP and by backend. */
 struct {
 	__uint(type, MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);

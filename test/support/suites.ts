@@ -10,6 +10,7 @@ export const CALM: readonly string[] = [
   'lb/engine/mirrored-map.test.ts',
   'lb/engine/replay-spread.test.ts',
   'lb/engine/replay.test.ts',
+  'lb/engine/undo.test.ts',
   'lb/io/af-packet.test.ts',
   'lb/io/cpu-facts.test.ts',
   'lb/sys/mapped-array.test.ts',

@@ -170,11 +170,11 @@ export const HOST_CODES: ExplanationTable = {
   ],
   PINS_LEFT: [
     'a program is pinned on this interface, and this start would not take it over',
-    'start with --pin, or remove it first: waggle down',
+    'take it over with --engine xdp --pin, or remove it first: waggle down',
   ],
   PINS_NAME: [
-    'a file stands in the directory of pins that is not one of ours',
-    'move it away, or choose another directory',
+    'the directory of pins has a dot in its name, which a BPF file system does not allow',
+    'choose another directory: --pin /sys/fs/bpf/NAME',
   ],
   PINS_NO_BPFFS: ['the directory is not in a BPF file system', 'mount one: mount -t bpf bpf /sys/fs/bpf'],
   PINS_TAKEN: ['another process runs on these pins', 'stop it first'],

@@ -31,7 +31,7 @@ const ZEROS: readonly Byte[] = new Array<Byte>(8).fill(0);
 const wholeOf = (origin: Origin): Byte[] => Array.from({ length: 8 }, (_, at) => ({ origin, at }));
 
 /** A value of which nothing is known but where it is. */
-export function unknownValue(origin: Origin): Value {
+function unknownValue(origin: Origin): Value {
   return { bytes: wholeOf(origin), base: { root: origin, offset: 0 } };
 }
 

@@ -391,7 +391,14 @@ describe('a switch of many cases', () => {
 
 it('with --no-liftoff the first call runs optimised code', () => {
   v8.setFlagsFromString('--allow-natives-syntax');
-  const isBaseline = new Function('f', 'return %IsLiftoffFunction(f)') as (f: unknown) => boolean;
+  let isBaseline: (f: unknown) => boolean;
+  try {
+    isBaseline = new Function('f', 'return %IsLiftoffFunction(f)') as (f: unknown) => boolean;
+  } finally {
+    v8.setFlagsFromString('--no-allow-natives-syntax');
+  }
+  // Other files' tests run in this process too.
+  expect(() => new Function('%IsLiftoffFunction(0)')).toThrow(SyntaxError);
   const bed = new Bed();
   const baseline = bed.program('r0 = 17\nexit');
   baseline.exports.run(0);

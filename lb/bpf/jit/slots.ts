@@ -57,7 +57,7 @@ export function pieceAt(slot: Slot, offset: number, bytes: number): Piece {
 }
 
 /** The slots that make up `bytes` at r10 + offset, in order; undefined where a byte is in none. */
-export function piecesAt(state: State, offset: number, bytes: number): Piece[] | undefined {
+function piecesAt(state: State, offset: number, bytes: number): Piece[] | undefined {
   const pieces: Piece[] = [];
   for (let at = offset; at < offset + bytes; ) {
     const slot = slotAround(state, at, 1);

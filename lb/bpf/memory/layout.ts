@@ -392,8 +392,6 @@ export const DYNPTR_OFFSET = 12;
 
 // DEVMAP, CPUMAP, XSKMAP: 8 bytes an element at MAP_DATA, read and written at once; 0 is an empty one. (A DEVMAP_HASH
 // is a hash whose values are the same.)
-/** u32: interface, length of the CPU's queue, or number of the socket. */
-export const TARGET_NUMBER = 0;
-/** u32: number of the program to run there or 0 (DEVMAP, CPUMAP); 1 where there is a socket (XSKMAP). */
-export const TARGET_PROGRAM = 4;
+// u32 at 0: interface, length of the CPU's queue, or number of the socket; u32 at 4: number of the program to run there or
+// 0 (DEVMAP, CPUMAP), 1 where there is a socket (XSKMAP).
 export const TARGET_BYTES = 8;

@@ -30,8 +30,6 @@ export const withKind = (kinds: number, byte: number, kind: number): number =>
 /** All eight bytes of one kind. */
 export const allOf = (kind: number): number => Math.imul(EVERY_BYTE, kind);
 
-export const ALL_SPILL = allOf(KIND.SPILL);
-export const ALL_MISC = allOf(KIND.MISC);
 export const ALL_DYNPTR = allOf(KIND.DYNPTR);
 
 /** Whether a register is kept in the slot: its lowest byte stands at the lowest address, however many there are. */

@@ -18,7 +18,7 @@ import { fillChecksum, mayLackChecksum } from "./checksum";
 import { clock } from "./clock";
 import { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX } from "./verdict";
 import {
-  commit, countSent, entry, filled, fillPosition, fillWithSent, publish, putFill, putSend, queueAt, receivable,
+  commit, countSent, entry, fillPosition, fillWithSent, outstanding, publish, putFill, putSend, queueAt, receivable,
   receivePosition, recoverQueue, sendPosition, unsent,
 } from "./xsk-queue";
 
@@ -60,10 +60,14 @@ export function isQueueReady(index: u32): u32 {
   return u32(receivable(queueAt(index)) != 0);
 }
 
-/** True when nothing is to be done before the next frame comes: all is sent, and the kernel has frames to fill. */
+/**
+ * True when nothing is to be done before the next frame comes: all is sent, and the kernel has frames to fill. Those are
+ * half of all at the least, where no more are on their way out: a frame is on that way, received, or for the kernel to
+ * fill. Not told by the fill ring, which a driver that fills frames itself (zero-copy) empties into a ring of its own.
+ */
 export function isSettled(): u32 {
   for (let i: u32 = 0; i < word(XSK_COUNT); i++) {
-    if (unsent(i) != 0 || filled(i) <= load<u32>(queueAt(i) + XSK_MASK) >> 1) return 0;
+    if (unsent(i) != 0 || outstanding(i) > load<u32>(queueAt(i) + XSK_MASK) >> 1) return 0;
   }
   return 1;
 }

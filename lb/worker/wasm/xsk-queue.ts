@@ -47,10 +47,13 @@ export function unsent(index: u32): u32 {
   return position(queue, XSK_TX + RING_PRODUCER) - position(queue, XSK_TX + RING_CONSUMER);
 }
 
-/** Frames that wait in the fill ring. */
-export function filled(index: u32): u32 {
+/**
+ * Frames that were given to be sent and are not in the fill ring again: not sent yet, or sent and not given back. Both
+ * positions began at 0, and each entry of the one ring comes back as one of the other.
+ */
+export function outstanding(index: u32): u32 {
   const queue = queueAt(index);
-  return position(queue, XSK_FILL + RING_PRODUCER) - position(queue, XSK_FILL + RING_CONSUMER);
+  return position(queue, XSK_TX + RING_PRODUCER) - position(queue, XSK_COMPLETION + RING_CONSUMER);
 }
 
 /** Whether the kernel waits to be called before it sends, or before it takes frames of the fill ring. */
