@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { missingRoot } from '../test/support/capabilities.js';
+import { missingRoot, noting } from '../test/support/capabilities.js';
 import { attachDecap } from './decap.js';
 import { formatIp, parseIp } from './net/address.js';
 
@@ -26,7 +26,7 @@ it.each([
   );
 });
 
-describe.skipIf(missingRoot)(`decapsulation in the kernel (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`decapsulation in the kernel${noting(missingRoot)}`, () => {
   const device = `dcp${process.pid % 100_000}`;
   const peer = `${device}p`;
   const xdp = () =>

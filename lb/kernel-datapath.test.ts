@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../test/support/capabilities.js';
+import { missingRoot, noting } from '../test/support/capabilities.js';
 import { addVeth, enterNamespace, sh, Wire } from '../test/support/namespace.js';
 import { TCP_FLAGS, tcpFrame } from '../test/support/packets.js';
 import { vipId } from './balancer/adopted.js';
@@ -73,7 +73,7 @@ async function faultOf(run: () => unknown): Promise<Fault | undefined> {
   return undefined;
 }
 
-describe.skipIf(missingRoot)(`a datapath in the kernel, pinned (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`a datapath in the kernel, pinned${noting(missingRoot)}`, () => {
   let wire: Wire;
   let peer: XdpLink;
   const open: KernelDatapath[] = [];

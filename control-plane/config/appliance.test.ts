@@ -76,6 +76,7 @@ describe('what a file says of the process', () => {
     ['engine: dpdk', 'engine: dpdk: is not af_packet, af_xdp or xdp'],
     ['workers: 65', 'workers: 65: is not a whole number from 1 to 64'],
     ['workers: 2, engine: xdp', 'workers: 2: is for engines with threads: xdp has none'],
+    ['pin: [/sys/fs/bpf]', 'pin: ["/sys/fs/bpf"]: is neither true, false nor a directory'],
     ['pin: true, engine: af_packet', 'pin: true: is for the engine xdp, and this one is af_packet'],
     ['listen: 127.0.0.1', 'listen: 127.0.0.1: is not HOST:PORT, [IPV6]:PORT or unix:PATH'],
     ['metrics: "1.2.3.4:70000"', 'metrics: 1.2.3.4:70000: is not HOST:PORT, [IPV6]:PORT or unix:PATH'],

@@ -196,6 +196,8 @@ describe('a health check', () => {
   });
 });
 
+const SEVENTEEN = Array.from({ length: 17 }, (_, i) => `c${i}`);
+
 describe('a pool', () => {
   it('has the defaults of the API', () => {
     expect(poolOf('backends: []')).toMatchObject({
@@ -235,6 +237,11 @@ describe('a pool', () => {
       'a check that is there but not sound is no second fault',
       'healthChecks: [{ name: up, icmp: 1 }]\npools: [{ name: web, healthChecks: [up] }]',
       ['1:34: healthChecks[0].icmp: 1: is not a map of keys: icmp has payloadBytes'],
+    ],
+    [
+      'more checks than a pool can have',
+      `healthChecks: [${SEVENTEEN.map((name) => `{ name: ${name}, icmp: {} }`).join(', ')}]\npools: [{ name: web, healthChecks: [${SEVENTEEN.join(', ')}] }]`,
+      ['2:36: pools[0].healthChecks: are 17, more than 16'],
     ],
     [
       'times, shares and texts',
@@ -302,6 +309,16 @@ describe('a backend that drains', () => {
         '1:132: pools[0].backends[0].drain.deadline: 2026-11-21T13:00:00Z: stands beside timeout: say one of them',
         '1:132: pools[0].backends[0].drain.deadline: 2026-11-21T13:00:00Z: is before the start (line 1)',
       ],
+    ],
+    [
+      'has a time of a day at most',
+      'state: draining, drain: { timeout: 25h }',
+      ['1:89: pools[0].backends[0].drain.timeout: 25h: is not from 1ms to 24h'],
+    ],
+    [
+      'has a time of a millisecond at least',
+      'state: draining, drain: { timeout: 1us }',
+      ['1:89: pools[0].backends[0].drain.timeout: 1us: is not from 1ms to 24h'],
     ],
     [
       'has moments that everybody understands alike',

@@ -106,6 +106,20 @@ const ROWS: readonly (readonly [rule: string, text: string, faults: readonly str
     ['CONFIG_VALUE 1:30: sourceRoutes["10.0.0.0/33"]: 10.0.0.0/33: has 33 bits, and an IPv4 address has 32'],
   ],
   [
+    'a prefix whose number of bits is none, or there twice',
+    'sourceRoutes:\n  - { prefix: 10.0.0.0/x, backend: 10.0.0.1 }\n  - { prefix: 10.0.0.0/, backend: 10.0.0.1 }\n  - { prefix: 10.0.0.0/8/8, backend: 10.0.0.1 }\n',
+    [
+      'CONFIG_VALUE 2:15: sourceRoutes[0].prefix: 10.0.0.0/x: is not an address and a number of bits, as in 192.0.2.0/24 or 2001:db8::/32',
+      'CONFIG_VALUE 3:15: sourceRoutes[1].prefix: 10.0.0.0/: is not an address and a number of bits, as in 192.0.2.0/24 or 2001:db8::/32',
+      'CONFIG_VALUE 4:15: sourceRoutes[2].prefix: 10.0.0.0/8/8: is not an address and a number of bits, as in 192.0.2.0/24 or 2001:db8::/32',
+    ],
+  ],
+  [
+    'a text for people that is too long',
+    `pools:\n  - { name: web, displayName: ${'x'.repeat(256)} }\n`,
+    [`CONFIG_VALUE 2:31: pools[0].displayName: ${'x'.repeat(59)}…: has more than 255 characters`],
+  ],
+  [
     'a port',
     vip(', port: 65536'),
     ['CONFIG_VALUE 2:70: vips[0].port: 65536: is not a whole number from 0 to 65535'],

@@ -1,10 +1,28 @@
-import { status } from '@grpc/grpc-js';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { credentials, status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OptionsError } from '../../lb/index.js';
 import { type ApiBed, ask, detailsOf, eachWithApi, refusal } from '../../test/support/api-bed.js';
 
+import type { ConfigServiceClient } from './generated/waggle/v1/ConfigService.js';
+import type { DiagnosticsServiceClient } from './generated/waggle/v1/DiagnosticsService.js';
+import { formatListen } from './listen.js';
+import { encodeToken } from './page.js';
+import { loadApi } from './proto.js';
+
+const { v1 } = loadApi();
 let bed: ApiBed;
+let config: ConfigServiceClient;
+let diagnostics: DiagnosticsServiceClient;
 eachWithApi((started) => {
   bed = started;
+});
+beforeEach(() => {
+  const address = formatListen(bed.control.address);
+  config = new v1.ConfigService(address, credentials.createInsecure());
+  diagnostics = new v1.DiagnosticsService(address, credentials.createInsecure());
+});
+afterEach(() => {
+  for (const client of [config, diagnostics]) client.close();
 });
 
 describe('refusals carry status, message and details, and change nothing', () => {
@@ -20,13 +38,19 @@ describe('refusals carry status, message and details, and change nothing', () =>
   const update = (vip: { name: string; pool?: string; etag?: string; address?: string }, paths?: string[]) =>
     ask((o, done) => bed.vips.UpdateVip({ vip, ...(paths && { updateMask: { paths } }) }, o, done));
 
-  const rows: readonly [
+  const deleteBackend = (seconds: number) => {
+    const request = { name: 'pools/web/backends/a', drainTimeout: { seconds } };
+    return ask((o, done) => bed.pools.DeleteBackend(request, o, done));
+  };
+
+  type Row = readonly [
     rule: string,
     call: () => Promise<unknown>,
     code: status,
     message: RegExp,
     detail: Record<string, unknown>,
-  ][] = [
+  ];
+  const rows: readonly Row[] = [
     [
       'an unknown VIP',
       () => bed.getVip('vips/no'),
@@ -181,6 +205,61 @@ describe('refusals carry status, message and details, and change nothing', () =>
       { type: 'BadRequest' },
     ],
     [
+      'a page token of a list in an order, which is no place in it',
+      () => {
+        const pageToken = encodeToken('vips?&port', '-1');
+        return ask((o, done) => bed.vips.ListVips({ orderBy: 'port', pageToken }, o, done));
+      },
+      status.INVALID_ARGUMENT,
+      /^page_token: was not given by this list$/,
+      { type: 'BadRequest', fieldViolations: [{ field: 'page_token', description: expect.any(String) }] },
+    ],
+    [
+      'a page token of a list in an order, which is no number',
+      () => {
+        const pageToken = encodeToken('vips?port = 80&', 'vips/web');
+        return ask((o, done) => bed.vips.ListVips({ filter: 'port = 80', pageToken }, o, done));
+      },
+      status.INVALID_ARGUMENT,
+      /^page_token: was not given by this list$/,
+      { type: 'BadRequest', fieldViolations: [{ field: 'page_token', description: expect.any(String) }] },
+    ],
+    [
+      'a drain of less than no time before a backend is removed',
+      () => deleteBackend(-1),
+      status.INVALID_ARGUMENT,
+      /^drain_timeout: -1 s and 0 ns are not a duration of 0 or more$/,
+      { type: 'BadRequest', fieldViolations: [{ field: 'drain_timeout', description: expect.any(String) }] },
+    ],
+    [
+      'a drain of more than a day before a backend is removed',
+      () => deleteBackend(86_401),
+      status.INVALID_ARGUMENT,
+      /^drain_timeout: 86401 is not in 0\.\.86400$/,
+      { type: 'BadRequest', fieldViolations: [{ field: 'drain_timeout', description: expect.any(String) }] },
+    ],
+    [
+      'a program that is not there',
+      () => ask((o, done) => bed.bpf.SwapBpfProgram({}, o, done)),
+      status.INVALID_ARGUMENT,
+      /^object: is missing$/,
+      { type: 'BadRequest', fieldViolations: [{ field: 'object', description: 'is missing' }] },
+    ],
+    [
+      'a simulation that the program cannot do',
+      () => {
+        Object.assign(bed.datapath, {
+          simulate: () => {
+            throw new OptionsError({ code: 'OPTIONS_MISSING', option: 'decisions' }, 'no such constant');
+          },
+        });
+        return ask((o, done) => diagnostics.SimulateFlow({ packet: Buffer.alloc(64) }, o, done));
+      },
+      status.INVALID_ARGUMENT,
+      /^no such constant$/,
+      { type: 'ErrorInfo', reason: 'OPTIONS_MISSING', domain: 'waggle.v1', metadata: { log: '' } },
+    ],
+    [
       'statistics of something else',
       () => ask((o, done) => bed.stats.GetStats({ resources: ['web'] }, o, done)),
       status.INVALID_ARGUMENT,
@@ -201,6 +280,18 @@ describe('refusals carry status, message and details, and change nothing', () =>
       /worker 7 does not exist: there are workers 0 to 1/,
       { type: 'ResourceInfo', resourceName: '7' },
     ],
+    ...(['xdp_native', 'xdp_generic'] as const).map(
+      (mode): Row => [
+        `a worker where the kernel runs the program: ${mode}`,
+        () => {
+          Object.assign(bed.datapath, { mode });
+          return ask((o, done) => bed.nodes.RestartWorker({ name: 'nodes/self', worker: 0 }, o, done));
+        },
+        status.UNIMPLEMENTED,
+        /^the kernel runs the program: there is no worker to restart$/,
+        { type: 'ErrorInfo', reason: 'API_MODE', domain: 'waggle.v1', metadata: { mode } },
+      ],
+    ),
     [
       'another node',
       () => ask((o, done) => bed.nodes.GetNode({ name: 'nodes/x' }, o, done)),
@@ -229,6 +320,65 @@ describe('refusals carry status, message and details, and change nothing', () =>
     expect(error.code).toBe(status.RESOURCE_EXHAUSTED);
     expect(error.details).toBe('no more than 512 VIPs are possible');
     expect(detailsOf(error).details).toEqual([expect.objectContaining({ type: 'QuotaFailure' })]);
+  });
+
+  /** Pools, backends and VIPs, all at once. */
+  const apply = (snapshot: NonNullable<Parameters<ConfigServiceClient['ApplySnapshot']>[0]['snapshot']>) =>
+    ask((o, done) => config.ApplySnapshot({ snapshot, prune: true }, o, done), 30_000);
+  const WEB = [{ name: 'pools/web' }];
+
+  it('VIPs that go have their numbers until those that come are in the tables', async () => {
+    const vips = Array.from({ length: 512 }, (_, i) => ({
+      name: `vips/v${i}`,
+      address: '192.0.2.1',
+      port: 1000 + i,
+      protocol: 'PROTOCOL_TCP' as const,
+      pool: 'pools/web',
+    }));
+    const before = (await bed.node()).activeRevision;
+    const error = await refusal(apply({ pools: WEB, vips }));
+    expect(status[error.code]).toBe('RESOURCE_EXHAUSTED');
+    expect(error.details).toBe(
+      'all 512 numbers of VIPs are taken: one that the same change removes has its number until the change is made',
+    );
+    expect(detailsOf(error).details).toEqual([
+      { type: 'QuotaFailure', violations: [{ subject: 'VIPs', description: error.details }] },
+    ]);
+    expect((await bed.node()).activeRevision).toBe(before);
+    expect((await bed.getVip('vips/web')).name).toBe('vips/web');
+    await apply({ pools: WEB });
+    await apply({ pools: WEB, vips });
+  });
+
+  it('rows of backends that were deleted rest while flows point at them', async () => {
+    const address = (i: number) => `10.1.${i >> 8}.${i & 255}`;
+    const backends = Array.from({ length: 4095 }, (_, i) => ({
+      name: `pools/web/backends/b${i}`,
+      address: address(i),
+    }));
+    await apply({ pools: WEB });
+    await apply({ pools: WEB, backends });
+    bed.datapath.tables.trackedFlows = () => new Map(backends.map((_, i) => [i + 1, 1]));
+    await ask((o, done) => bed.pools.DeleteBackend({ name: 'pools/web/backends/b7' }, o, done));
+    const before = (await bed.node()).activeRevision;
+    const error = await refusal(bed.createBackend('web', 'new', '10.9.9.9'));
+    expect(status[error.code]).toBe('RESOURCE_EXHAUSTED');
+    expect(error.details).toBe(
+      'all 4095 rows for backends are taken: 4094 by backends, 1 by flows to backends that were deleted',
+    );
+    expect(detailsOf(error).details).toEqual([
+      {
+        type: 'QuotaFailure',
+        violations: [{ subject: 'backend addresses', description: error.details }],
+      },
+    ]);
+    expect((await bed.node()).activeRevision).toBe(before);
+    // The one that comes back has its row, and with it the flows that are left.
+    await bed.createBackend('web', 'again', address(7));
+    await ask((o, done) => bed.pools.DeleteBackend({ name: 'pools/web/backends/again' }, o, done));
+    // Without flows it is given to another.
+    bed.datapath.tables.trackedFlows = () => new Map();
+    await bed.createBackend('web', 'new', '10.9.9.9');
   });
 
   it('a fault of ours is INTERNAL with an id for the log, and tells nothing else', async () => {

@@ -139,6 +139,22 @@ describe('WatchEvents', () => {
     expect(detailsOf(error).details[0]).toMatchObject({ fieldViolations: [{ field: 'types[1]' }] });
   });
 
+  it('refuses more names than 1000', async () => {
+    const names = Array.from({ length: 1001 }, (_, i) => `pools/p${i}`);
+    const error = await watchEvents({ resources: names }).error();
+    expect(error.code).toBe(status.INVALID_ARGUMENT);
+    expect(detailsOf(error).details).toEqual([
+      {
+        type: 'BadRequest',
+        fieldViolations: [{ field: 'resources', description: '1001 names are more than 1000' }],
+      },
+    ]);
+    // All of 1000 are watched.
+    const reader = watchEvents({ resources: names.slice(1), afterSequence: 0 });
+    await bed.createPool('p1000');
+    expect(await reader.next()).toMatchObject({ resource: 'pools/p1000' });
+  });
+
   it('refuses a sequence of another run', async () => {
     const error = await watchEvents({ afterSequence: 99 }).error();
     expect(error.code).toBe(status.OUT_OF_RANGE);

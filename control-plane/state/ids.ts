@@ -44,7 +44,7 @@ export class Numbers {
     if (this.#firstFree >= this.#limit) {
       throw new IdsError(
         { code: 'IDS_NUMBERS', what: this.#what, limit: this.#limit },
-        `no more than ${this.#limit} ${this.#what} are possible`,
+        `all ${this.#limit} numbers of ${this.#what} are taken: one that the same change removes has its number until the change is made`,
       );
     }
     const number = this.#numberAt(this.#firstFree);

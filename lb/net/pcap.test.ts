@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { noting } from '../../test/support/capabilities.js';
 import { type CapturedFrame, LINKTYPE_ETHERNET, PcapError, readCapture, writePcapng } from './pcap.js';
 
-const hasTcpdump = spawnSync('tcpdump', ['--version']).status === 0;
+const missingTcpdump = spawnSync('tcpdump', ['--version']).status === 0 ? undefined : 'needs tcpdump';
 const directory = mkdtempSync(join(tmpdir(), 'waggle-pcap-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -227,7 +228,7 @@ describe('writePcapng', () => {
     expect([...readCapture(writePcapng(frames))]).toEqual(expected);
   });
 
-  it.skipIf(!hasTcpdump)('is read by tcpdump with its nanoseconds (needs tcpdump)', () => {
+  it.skipIf(missingTcpdump)(`is read by tcpdump with its nanoseconds${noting(missingTcpdump)}`, () => {
     const file = join(directory, 'written.pcapng');
     writeFileSync(file, writePcapng(frames));
     const text = execFileSync('tcpdump', ['-nn', '-tt', '--nano', '-r', file], {
@@ -240,7 +241,7 @@ describe('writePcapng', () => {
     ]);
   });
 
-  it.skipIf(!hasTcpdump)('and what tcpdump writes from it is read (needs tcpdump)', () => {
+  it.skipIf(missingTcpdump)(`and what tcpdump writes from it is read${noting(missingTcpdump)}`, () => {
     const from = join(directory, 'from.pcapng');
     const to = join(directory, 'to.pcap');
     writeFileSync(from, writePcapng(frames));

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../test/support/capabilities.js';
 import { balancerObject } from '../balancer/object.js';
 import type { MapSpec } from '../bpf/maps/map.js';
 import { parseBtf } from '../bpf/object/btf.js';
@@ -70,7 +70,7 @@ describe('the lock on a folder', () => {
   });
 });
 
-describe.skipIf(missingRoot)(`pins in the kernel (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`pins in the kernel${noting(missingRoot)}`, () => {
   const open: { close(): void }[] = [];
   const keep = <T extends { close(): void }>(thing: T): T => {
     open.push(thing);

@@ -1,7 +1,7 @@
 /** Consumers of what programs of the live kernel report: the programs are run by BPF_PROG_TEST_RUN. */
 import koffi from 'koffi';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../test/support/capabilities.js';
 import { compileC, missingClang } from '../../test/support/clang.js';
 import type { MapSpec } from '../bpf/maps/map.js';
 import { createMaps } from '../bpf/object/create-maps.js';
@@ -87,7 +87,7 @@ describe('CPUs of a list', () => {
 });
 
 const missing = missingRoot ?? missingClang;
-describe.skipIf(missing)(`consumers of the kernel's events (${missing ?? 'root'})`, () => {
+describe.skipIf(missing)(`consumers of the kernel's events${noting(missing)}`, () => {
   let object: ObjectSpec;
   beforeAll(() => {
     object = loadObject(compileC(SOURCE));

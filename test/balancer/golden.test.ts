@@ -6,7 +6,7 @@ import { XDP_TX } from '../../lb/bpf/engine/context.js';
 import { formatIp, ipFromBytes, parseIp, parseMac } from '../../lb/net/address.js';
 import { BALANCER_ENGINES, type BalancerBed } from '../support/balancer.js';
 import { emptyMap } from '../support/balancer-state.js';
-import { corpus } from '../support/capabilities.js';
+import { corpus, noting } from '../support/capabilities.js';
 import { hash2Words, hash16Bytes, slotOf } from '../support/flow-hash.js';
 import { fromHex, hex, TCP_FLAGS, tcpFrame, udpFrame } from '../support/packets.js';
 import { ROUTER_MAC, vipOf } from './scene.js';
@@ -86,7 +86,9 @@ function arrange({ tables }: BalancerBed): void {
 const outerDestination = (frame: Uint8Array): string =>
   formatIp(ipFromBytes(frame[12] === 0x08 ? frame.slice(30, 34) : frame.slice(38, 54)));
 
-it.skipIf(corpus === undefined)("the flow hash of the tests has the vectors' values", () => {
+const missingCorpus = corpus === undefined ? 'WAGGLE_CORPUS is not set' : undefined;
+
+it.skipIf(missingCorpus)(`the flow hash of the tests has the vectors' values${noting(missingCorpus)}`, () => {
   const { jhash_2words, jhash_16, slots } = golden();
   expect(jhash_2words.map(({ a, b, initval }) => hash2Words(a, b, initval))).toEqual(
     jhash_2words.map(({ hash }) => hash),
@@ -102,7 +104,7 @@ it.skipIf(corpus === undefined)("the flow hash of the tests has the vectors' val
 });
 
 describe.each(BALANCER_ENGINES)('vectors of a compatible balancer: $name', ({ missing, make }) => {
-  const why = missing ?? (corpus === undefined ? 'WAGGLE_CORPUS is not set' : undefined);
+  const why = missing ?? missingCorpus;
   const title = why === undefined ? '' : ` (skipped: ${why})`;
   let bed: BalancerBed;
   beforeAll(() => {

@@ -20,7 +20,7 @@ import { parseIp, parseMac } from '../../lb/net/address.js';
 import { KernelMaps, type KernelProgram, loadKernelProgram } from '../../lb/sys/bpf.js';
 import { checked, fromLibc, libc } from '../../lb/sys/libc.js';
 import { closeSocket, findLink } from '../../lb/sys/socket.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { addVeth, enterNamespace, inNetworkOf, sh } from '../support/namespace.js';
 import { titleOf } from './bed.js';
 
@@ -96,7 +96,7 @@ function unload({ program, maps }: Loaded): void {
 const SERVER = `const s = require('node:net').createServer((c) => c.end('hello'));
 s.listen(${PORT}, '::', () => console.log('ready'));`;
 
-describe.skipIf(missingRoot)('health checks over real interfaces', () => {
+describe.skipIf(missingRoot)(`health checks over real interfaces${noting(missingRoot)}`, () => {
   const children: ChildProcess[] = [];
   let backend: Loaded;
   let decap: DecapTables;

@@ -3,7 +3,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WAGGLE } from '../../demo/appliance.js';
 import { until } from '../../demo/lines.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import {
   type Asked,
   Bed,
@@ -25,7 +25,7 @@ const FAMILIES = [
   [VIP6, 6],
 ] as const;
 
-describe.skipIf(missingRoot)(`waggle up --engine af_xdp (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up --engine af_xdp${noting(missingRoot)}`, () => {
   let bed: Bed;
   const ask = (vip: string, connections = CONNECTIONS) =>
     bed.client<Asked>('ask', vip, String(PORT), String(connections));
@@ -103,7 +103,7 @@ describe.skipIf(missingRoot)(`waggle up --engine af_xdp (${missingRoot ?? 'root'
   });
 });
 
-describe.skipIf(missingRoot)(`waggle up --engine af_xdp elsewhere (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up --engine af_xdp elsewhere${noting(missingRoot)}`, () => {
   const namespace = `waggle-af-xdp-${process.pid}`;
   /** A device whose driver has no XDP of its own. */
   const device = 'behind0';

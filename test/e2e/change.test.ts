@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../demo/lines.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { type Asked, Bed, HeldConnections, LINE_PORT, PORT, VIP4, VIP6 } from './bed.js';
 
 const HELD = 40;
 
-describe.skipIf(missingRoot)(`change under load (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`change under load${noting(missingRoot)}`, () => {
   let bed: Bed | undefined;
   afterEach(async () => {
     await bed?.stop();

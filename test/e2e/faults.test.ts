@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WAGGLE } from '../../demo/appliance.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { Bed, PORT, VIP4, VIP6 } from './bed.js';
 
 /** A fault is told in one clear line. */
@@ -16,7 +16,7 @@ function expectOneLine(stderr: string, says: RegExp): void {
 const up = (...flags: string[]) =>
   spawnSync(process.execPath, [WAGGLE, 'up', ...flags], { encoding: 'utf8', timeout: 20_000 });
 
-describe.skipIf(missingRoot)(`waggle up refuses (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up refuses${noting(missingRoot)}`, () => {
   const namespace = `waggle-faults-${process.pid}`;
   const inside = (command: readonly string[]) =>
     spawnSync('ip', ['netns', 'exec', namespace, ...command], { encoding: 'utf8', timeout: 20_000 });
@@ -128,7 +128,7 @@ describe.skipIf(missingRoot)(`waggle up refuses (${missingRoot ?? 'root'})`, () 
   });
 });
 
-describe.skipIf(missingRoot)(`a running appliance refuses (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`a running appliance refuses${noting(missingRoot)}`, () => {
   let bed: Bed;
   beforeAll(async () => {
     bed = await Bed.start({ backends: 1, workers: 1 });

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WAGGLE } from '../../demo/appliance.js';
 import { until } from '../../demo/lines.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 
-describe.skipIf(missingRoot)(`waggle up --state (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up --state${noting(missingRoot)}`, () => {
   const namespace = `waggle-state-${process.pid}`;
   const folder = mkdtempSync(join(tmpdir(), 'waggle-state-'));
   const server = `unix:${join(folder, 'waggle.sock')}`;

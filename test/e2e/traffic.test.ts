@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { type Asked, Bed, type Datagrams, PORT, type Transferred, VIP4, VIP6 } from './bed.js';
 
 const TEN_MEGABYTES = 10 * 1024 * 1024;
@@ -11,7 +11,7 @@ const CASES = [
   { name: '6in6', vip: VIP6, family: 6 },
 ] as const;
 
-describe.skipIf(missingRoot)(`traffic through the appliance (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`traffic through the appliance${noting(missingRoot)}`, () => {
   for (const { name, vip, family } of CASES) {
     describe(name, () => {
       let bed: Bed;

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Appliance, WAGGLE } from '../../demo/appliance.js';
 import { until } from '../../demo/lines.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { type Asked, Bed, HeldConnections, LINE_PORT, PORT, VIP4 } from './bed.js';
 
 const HELD = 30;
 
-describe.skipIf(missingRoot)(`waggle up --engine xdp --pin (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up --engine xdp --pin${noting(missingRoot)}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'waggle-pin-'));
   /** A namespace's /sys is its own: a bpffs elsewhere is seen in all of them. */
   const mount = join(folder, 'bpf');

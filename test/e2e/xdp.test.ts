@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WAGGLE } from '../../demo/appliance.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { type Asked, Bed, type Datagrams, PORT, type Transferred, VIP4, VIP6 } from './bed.js';
 
 const TEN_MEGABYTES = 10 * 1024 * 1024;
@@ -10,7 +10,7 @@ const CONNECTIONS = 60;
 const OBJECT = new URL('../../programs/build/balancer.bpf.o', import.meta.url).pathname;
 const DECAP_OBJECT = new URL('../../programs/build/decap.bpf.o', import.meta.url).pathname;
 
-describe.skipIf(missingRoot)(`waggle up --engine xdp (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up --engine xdp${noting(missingRoot)}`, () => {
   let bed: Bed;
   beforeAll(async () => {
     bed = await Bed.start({ backends: 2, workers: 1, engine: 'xdp' });
@@ -72,7 +72,7 @@ describe.skipIf(missingRoot)(`waggle up --engine xdp (${missingRoot ?? 'root'})`
   });
 });
 
-describe.skipIf(missingRoot)(`waggle up --engine xdp elsewhere (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`waggle up --engine xdp elsewhere${noting(missingRoot)}`, () => {
   const namespace = `waggle-xdp-${process.pid}`;
   /** A device whose driver has no XDP of its own. */
   const device = 'behind0';

@@ -4,7 +4,7 @@ import { TIMED_OUT } from '../../control-plane/health/probes/attempt.js';
 import { Pinger } from '../../control-plane/health/probes/icmp.js';
 import { echoRequest, readAnswer } from '../../control-plane/health/probes/icmp-messages.js';
 import { type IcmpProbe, type ProbeResult, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { addVeth, enterNamespace, sh } from '../support/namespace.js';
 import { targetOf } from './checks.js';
 
@@ -34,7 +34,7 @@ async function ping(
   }
 }
 
-describe.skipIf(missing)(`echo requests (${missing ?? 'root, raw-socket'})`, () => {
+describe.skipIf(missing)(`echo requests${noting(missing)}`, () => {
   const pinger = new Pinger(SYSTEM_CLOCK);
   beforeAll(() => {
     enterNamespace();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Monitor } from '../../control-plane/health/monitor.js';
 import { Probes } from '../../control-plane/health/prober.js';
 import { type Probe, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { addVeth, enterNamespace, sh } from '../support/namespace.js';
 import { checkOf, GRPC, HTTP, runProbe, targetOf } from './checks.js';
 import { MANNERS, tcpServer } from './servers.js';
@@ -22,7 +22,7 @@ const PROBES: Readonly<Record<string, Probe>> = {
   'gRPC over TLS': { ...GRPC, port: 80, tls: true, insecureSkipVerify: true },
 };
 
-describe.skipIf(missingRoot)(`probes over a network (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`probes over a network${noting(missingRoot)}`, () => {
   const probes = new Probes({ clock: SYSTEM_CLOCK });
   const monitors: Monitor[] = [];
   beforeAll(() => {

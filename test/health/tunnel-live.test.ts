@@ -17,7 +17,7 @@ import { attachCheckTunnel, type CheckTunnel } from '../../lb/check-tunnel.js';
 import { parseIp } from '../../lb/index.js';
 import { KernelMaps, loadKernelProgram } from '../../lb/sys/bpf.js';
 import { findLink } from '../../lb/sys/socket.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { addVeth, enterNamespace, inNetworkOf, sh } from '../support/namespace.js';
 import { checkOf, HTTP } from './checks.js';
 
@@ -45,7 +45,7 @@ function load(object: ObjectSpec, name: string) {
   return { maps, program, close };
 }
 
-describe.skipIf(missingRoot)(`a backend behind the tunnel (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`a backend behind the tunnel${noting(missingRoot)}`, () => {
   const children: ChildProcess[] = [];
   const closers: (() => void)[] = [];
   let tunnelWay: CheckTunnel | undefined;

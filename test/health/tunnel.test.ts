@@ -5,7 +5,7 @@ import { Tunnel, type TunnelOptions } from '../../control-plane/health/tunnel.js
 import { type Probe, type ProbeResult, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
 import { formatIp, parseIp } from '../../lb/index.js';
 import { openMarked } from '../../lb/sys/marked-socket.js';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { enterNamespace, sh } from '../support/namespace.js';
 import { checkOf, GRPC, HTTP, runProbe, targetOf } from './checks.js';
 import { grpcServer, httpServer, MANNERS, type Running, tcpServer } from './servers.js';
@@ -40,7 +40,7 @@ async function run(
   return runProbe(probes, probe, target, TIMEOUT_MS, { path: 'tunnel', ...(keep && { keep }) });
 }
 
-describe.skipIf(missingRoot)(`checks through the tunnel (${missingRoot ?? 'root'})`, () => {
+describe.skipIf(missingRoot)(`checks through the tunnel${noting(missingRoot)}`, () => {
   const running: Running[] = [];
   beforeAll(() => enterNamespace());
   afterEach(async () => {

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../support/capabilities.js';
+import { missingRoot, noting } from '../support/capabilities.js';
 import { hex, tcpFrame } from '../support/packets.js';
 import { ipipFrame } from '../support/packets-tunnel.js';
 import { Files, linesOf, missingBuild, NODE, objectFile, spaced, waggle } from './cli.js';
@@ -124,20 +124,23 @@ describe.skipIf(missingBuild)(
       );
     });
 
-    it.skipIf(missingRoot)('frames that the kernel does not take are told, and not sent there', async () => {
-      const node = files.write('node.yaml', NODE);
-      const long = tcpFrame(
-        { src: '192.0.2.1', dst: '192.0.2.2', sport: 1, dport: 2 },
-        { data: new Uint8Array(4000) },
-      );
-      const input = files.capture('odd.pcap', spaced([new Uint8Array(13), long, PROBE]));
-      const run = await waggle('replay', '--config', node, '--in', input, '--json', '--engine', 'kernel');
-      expect(linesOf(run).map(({ verdict, reason }) => [verdict, reason])).toEqual([
-        ['XDP_DROP', 'short_frame'],
-        ['NOT_RUN', 'too_long_for_engine'],
-        ['XDP_PASS', 'no_vip'],
-      ]);
-      expect(run.stderr).toBe('Note: 2 packets were not run: engine kernel takes 14 to 3520 bytes\n');
-    });
+    it.skipIf(missingRoot)(
+      `frames that the kernel does not take are told, and not sent there${noting(missingRoot)}`,
+      async () => {
+        const node = files.write('node.yaml', NODE);
+        const long = tcpFrame(
+          { src: '192.0.2.1', dst: '192.0.2.2', sport: 1, dport: 2 },
+          { data: new Uint8Array(4000) },
+        );
+        const input = files.capture('odd.pcap', spaced([new Uint8Array(13), long, PROBE]));
+        const run = await waggle('replay', '--config', node, '--in', input, '--json', '--engine', 'kernel');
+        expect(linesOf(run).map(({ verdict, reason }) => [verdict, reason])).toEqual([
+          ['XDP_DROP', 'short_frame'],
+          ['NOT_RUN', 'too_long_for_engine'],
+          ['XDP_PASS', 'no_vip'],
+        ]);
+        expect(run.stderr).toBe('Note: 2 packets were not run: engine kernel takes 14 to 3520 bytes\n');
+      },
+    );
   },
 );

@@ -78,8 +78,8 @@ export const CONTROL_CODES: ExplanationTable = {
   HEALTH_TWICE: ['a backend, or a check of it, is there twice', 'name each once'],
   HISTORY_REVISION: ['the revision is not remembered', 'choose one that waggle history lists'],
   IDS_NUMBERS: [
-    'all numbers of this kind are taken',
-    'delete what is not needed, or start with a larger limit',
+    'all numbers of this kind are taken; what a change removes has its number until the change is made',
+    'delete what is not needed, in a change of its own, or start with a larger limit',
   ],
   IDS_REALS: [
     'all rows for backend addresses are taken; those of deleted backends rest a while, so that no connection goes astray',

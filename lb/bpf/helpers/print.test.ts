@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../../test/support/capabilities.js';
 import { missingClang } from '../../../test/support/clang.js';
 import { HelperBed } from '../../../test/support/helper-bed.js';
 import { readTraceLog } from './trace-log.js';
@@ -133,7 +133,8 @@ describe.skipIf(missingClang)(`printing${missingClang ? ` (skipped: ${missingCla
     new TextDecoder('latin1').decode(result.subarray(0, result.indexOf(0)));
 
   for (const where of ['here', 'kernel'] as const) {
-    describe.skipIf(where === 'kernel' && missingRoot)(where, () => {
+    const missing = where === 'kernel' ? missingRoot : undefined;
+    describe.skipIf(missing)(`${where}${noting(missing)}`, () => {
       it.each(ROWS.map(([format, , text], index) => [format, text, index] as const))(
         'bpf_snprintf %j',
         (_, text, index) => {

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../../test/support/capabilities.js';
 import { missingClang } from '../../../test/support/clang.js';
 import { HelperBed, type HelperInput } from '../../../test/support/helper-bed.js';
 
@@ -296,50 +296,53 @@ describe.skipIf(missing)(`helpers of TC${missing ? ` (skipped: ${missing})` : ''
     expect(fragment(1)).toBe(fragment(2));
   });
 
-  it.skipIf(missingRoot)('random operations one after the other, as the kernel does them', () => {
-    let seed = 20261121;
-    const random = (below: number) => {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      return Math.floor((seed / 2 ** 32) * below);
-    };
-    const flags = [0n, 0n, 0n, F.FIXED, F.V4, F.V6, F.GRE | F.V4, F.D4, F.D6, F.V4 | F.ETH | (14n << 56n)];
-    // Linux writes the congestion mark of a packet with a tag inside into that tag.
-    const hasTag = (packet: PacketName, operations: readonly Operation[]) =>
-      packet.startsWith('tagged') || operations.some(({ name }) => name === 'vlan_push');
-    const names = NAMES.filter((each) => each !== 'get_hash');
-    const operation = (): Operation => {
-      const name = names[random(names.length)]!;
-      switch (name) {
-        // Little, so that four of them fit Linux's headroom: it loses track of the least length where it makes more.
-        case 'change_head':
-          return op(name, random(15));
-        case 'adjust_room':
-          return op(name, random(28) - 14, flags[random(flags.length)]!, random(2));
-        case 'change_proto':
-          return op(name, [IPV4, IPV6][random(2)]!);
-        case 'vlan_push':
-          return op(name, [0x0081, 0xa888][random(2)]!, BigInt(random(65536)));
-        case 'l3_csum':
-        case 'l4_csum':
-          return op(name, 2 * random(40), BigInt(random(65536)) << 32n, 2 * random(3));
-        case 'csum_level':
-          return op(name, 0, BigInt(random(5)));
-        case 'store':
-          return op(name, random(110), BigInt(random(4)));
-        default:
-          return op(name, random(140));
+  it.skipIf(missingRoot)(
+    `random operations one after the other, as the kernel does them${noting(missingRoot)}`,
+    () => {
+      let seed = 20261121;
+      const random = (below: number) => {
+        seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+        return Math.floor((seed / 2 ** 32) * below);
+      };
+      const flags = [0n, 0n, 0n, F.FIXED, F.V4, F.V6, F.GRE | F.V4, F.D4, F.D6, F.V4 | F.ETH | (14n << 56n)];
+      // Linux writes the congestion mark of a packet with a tag inside into that tag.
+      const hasTag = (packet: PacketName, operations: readonly Operation[]) =>
+        packet.startsWith('tagged') || operations.some(({ name }) => name === 'vlan_push');
+      const names = NAMES.filter((each) => each !== 'get_hash');
+      const operation = (): Operation => {
+        const name = names[random(names.length)]!;
+        switch (name) {
+          // Little, so that four of them fit Linux's headroom: it loses track of the least length where it makes more.
+          case 'change_head':
+            return op(name, random(15));
+          case 'adjust_room':
+            return op(name, random(28) - 14, flags[random(flags.length)]!, random(2));
+          case 'change_proto':
+            return op(name, [IPV4, IPV6][random(2)]!);
+          case 'vlan_push':
+            return op(name, [0x0081, 0xa888][random(2)]!, BigInt(random(65536)));
+          case 'l3_csum':
+          case 'l4_csum':
+            return op(name, 2 * random(40), BigInt(random(65536)) << 32n, 2 * random(3));
+          case 'csum_level':
+            return op(name, 0, BigInt(random(5)));
+          case 'store':
+            return op(name, random(110), BigInt(random(4)));
+          default:
+            return op(name, random(140));
+        }
+      };
+      const packets = Object.keys(PACKETS) as PacketName[];
+      for (let round = 0; round < 1500; round++) {
+        const packet = packets[random(packets.length)]!;
+        const drawn = Array.from({ length: 4 }, operation);
+        const operations = hasTag(packet, drawn) ? drawn.filter(({ name }) => name !== 'ecn_set_ce') : drawn;
+        const input = inputOf(operations, PACKETS[packet]);
+        const about = `round ${round}: ${packet} ${operations.map(({ name, number, small, wide }) => `${name}(${number}, ${small}, ${wide})`).join(', ')}`;
+        expect(bed!.here('run', input), about).toEqual(bed!.kernel('run', input));
       }
-    };
-    const packets = Object.keys(PACKETS) as PacketName[];
-    for (let round = 0; round < 1500; round++) {
-      const packet = packets[random(packets.length)]!;
-      const drawn = Array.from({ length: 4 }, operation);
-      const operations = hasTag(packet, drawn) ? drawn.filter(({ name }) => name !== 'ecn_set_ce') : drawn;
-      const input = inputOf(operations, PACKETS[packet]);
-      const about = `round ${round}: ${packet} ${operations.map(({ name, number, small, wide }) => `${name}(${number}, ${small}, ${wide})`).join(', ')}`;
-      expect(bed!.here('run', input), about).toEqual(bed!.kernel('run', input));
-    }
-  });
+    },
+  );
 
   it.each([10, 11] as const)('checksums after any change (helper %i)', (id) => {
     const name = id === 10 ? 'l3_csum' : 'l4_csum';

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../../test/support/capabilities.js';
 import { missingClang } from '../../../test/support/clang.js';
 import { HelperBed } from '../../../test/support/helper-bed.js';
 import { ERRNO } from '../maps/map.js';
@@ -94,7 +94,8 @@ describe.skipIf(missingClang)(
       ...UNSIGNED.map((row) => ['unsigned_number', ...row] as const),
     ];
     for (const where of ['here', 'kernel'] as const) {
-      describe.skipIf(where === 'kernel' && missingRoot)(where, () => {
+      const lacking = where === 'kernel' ? missingRoot : undefined;
+      describe.skipIf(lacking)(`${where}${noting(lacking)}`, () => {
         it.each(numbers)('%s of %j, flags %i', (program, text, flags, result, number) => {
           const { out } = bed![where](program, {
             bytes: text,

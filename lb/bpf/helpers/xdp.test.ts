@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { missingRoot } from '../../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../../test/support/capabilities.js';
 import { missingClang } from '../../../test/support/clang.js';
 import { HelperBed } from '../../../test/support/helper-bed.js';
 import { hex } from '../../../test/support/packets.js';
@@ -79,7 +79,8 @@ describe.skipIf(missingClang)(`helpers of XDP${missingClang ? ` (skipped: ${miss
   const bytes = Uint8Array.from({ length: 512 }, (_, i) => 255 - (i & 127));
 
   for (const where of ['here', 'kernel'] as const) {
-    describe.skipIf(where === 'kernel' && missingRoot)(where, () => {
+    const missing = where === 'kernel' ? missingRoot : undefined;
+    describe.skipIf(missing)(`${where}${noting(missing)}`, () => {
       it.each(ROWS)('%s %j gives %j', (program, input, out) => {
         const got = bed![where](program, { in: input, packet });
         expect(Array.from(out, (_, index) => Number(got.out[index] ?? 0))).toEqual(out);
@@ -100,7 +101,7 @@ describe.skipIf(missingClang)(`helpers of XDP${missingClang ? ` (skipped: ${miss
     });
   }
 
-  it.skipIf(missingRoot)('bytes that the packet gains are those of the kernel', () => {
+  it.skipIf(missingRoot)(`bytes that the packet gains are those of the kernel${noting(missingRoot)}`, () => {
     for (const [program, by] of [
       ['head', -100],
       ['head', 20],

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { corpus } from '../../../test/support/capabilities.js';
+import { corpus, noting } from '../../../test/support/capabilities.js';
 import { anyProgram } from '../../../test/support/instructions.js';
 import { decodeProgram, encodeProgram, IsaError } from './codec.js';
 import { requirementOf } from './groups.js';
@@ -311,16 +311,19 @@ describe('requirementOf', () => {
     readonly groups: readonly string[];
     readonly program: string;
   }
-  it.skipIf(!file)('asks for no more than the conformance corpus says (needs WAGGLE_CORPUS)', () => {
-    const cases = JSON.parse(readFileSync(file!, 'utf8')) as readonly Case[];
-    const wrong = cases.flatMap(({ name, cpu, groups, program }) =>
-      decodeProgram(bytes(program))
-        .map(requirementOf)
-        .filter((need) => need.cpu > cpu || !groups.includes(need.group))
-        .map((need) => ({ name, cpu, groups, need })),
-    );
-    expect(wrong).toEqual([]);
-  });
+  it.skipIf(!file)(
+    `asks for no more than the conformance corpus says${noting(file ? undefined : 'WAGGLE_CORPUS is not set')}`,
+    () => {
+      const cases = JSON.parse(readFileSync(file!, 'utf8')) as readonly Case[];
+      const wrong = cases.flatMap(({ name, cpu, groups, program }) =>
+        decodeProgram(bytes(program))
+          .map(requirementOf)
+          .filter((need) => need.cpu > cpu || !groups.includes(need.group))
+          .map((need) => ({ name, cpu, groups, need })),
+      );
+      expect(wrong).toEqual([]);
+    },
+  );
 
   it('knows the long jump by its distance', () => {
     expect([0x8000, 0x8001].map((target) => requirementOf({ slot: 0, kind: 'jump', target }).cpu)).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { missingRoot } from '../../../test/support/capabilities.js';
+import { missingRoot, noting } from '../../../test/support/capabilities.js';
 import { KernelMaps } from '../../sys/bpf.js';
 import { Arena } from '../memory/arena.js';
 import { BPF_ANY, BPF_EXIST, BPF_NOEXIST, type BpfMap, ERRNO, type MapHost, type MapSpec } from './map.js';
@@ -381,7 +381,7 @@ describe('forEach visits what nextKey walks', () => {
       skip: false,
     },
     {
-      place: `kernel (${missingRoot ?? 'root'})`,
+      place: `kernel${noting(missingRoot)}`,
       host: () => new KernelMaps(),
       skip: missingRoot !== undefined,
     },

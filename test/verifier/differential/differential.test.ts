@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../conformance/generate.js';
-import { missingRoot } from '../../support/capabilities.js';
+import { missingRoot, noting } from '../../support/capabilities.js';
 import { generateArithmetic } from './arithmetic.js';
 import { generateCalls } from './calls.js';
 import { generateChecks } from './checks.js';
@@ -63,7 +63,7 @@ describe(`random programs near the edge, WAGGLE_SEED=${seed}`, () => {
   afterAll(() => judge?.close());
 
   it.skipIf(judge === undefined)(
-    `${PROGRAMS} of them: judged as by the kernel, and safe where accepted${missingRoot === undefined ? '' : ` (${missingRoot})`}`,
+    `${PROGRAMS} of them: judged as by the kernel, and safe where accepted${noting(missingRoot)}`,
     { timeout: TIMEOUT_MS },
     () => {
       if (judge === undefined) return;
@@ -102,7 +102,7 @@ describe(`random programs near the edge, WAGGLE_SEED=${seed}`, () => {
   );
 
   it.skipIf(judge === undefined)(
-    'the programs that others are made from: judged as by the kernel',
+    `the programs that others are made from: judged as by the kernel${noting(missingRoot)}`,
     { timeout: TIMEOUT_MS },
     () => {
       if (judge === undefined) return;
