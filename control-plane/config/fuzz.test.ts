@@ -1,7 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { ReconcileBed } from '../../test/support/reconcile-bed.js';
+import { silentLog } from '../../test/support/silent-log.js';
+import { ConfigFile } from '../config-file.js';
 import { applianceSettings } from './appliance.js';
 import { ConfigError } from './faults.js';
 import { loadConfig } from './load.js';
@@ -33,6 +39,42 @@ function check(text: string): boolean {
     }
     return false;
   }
+}
+
+const SERVING = `
+vips:
+  - { name: web, address: 192.0.2.10, port: 80, protocol: tcp, pool: web }
+pools:
+  - name: web
+    backends:
+      - { name: a, address: 10.0.0.1 }
+`;
+const folder = mkdtempSync(join(tmpdir(), 'waggle-fuzz-'));
+const path = join(folder, 'node.yaml');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A node that serves, whose file a test writes anew. */
+async function nodeWithFile() {
+  writeFileSync(path, SERVING);
+  const bed = new ReconcileBed();
+  const { reconciler, events, store } = bed;
+  const settings = applianceSettings(loadConfig(SERVING, path));
+  const file = new ConfigFile({ path, settings, reconciler, events, log: silentLog() });
+  await file.apply();
+  return {
+    spread: () => bed.spread(),
+    /** Put a text in force, or refuse it whole; whether it is in force. */
+    reload: async (text: string): Promise<boolean> => {
+      const before = store.state;
+      const known = events.last;
+      writeFileSync(path, text);
+      const isInForce = await file.reload();
+      const rejections = events.after(known, { types: ['config.rejected'] }, 10).events;
+      expect(rejections).toHaveLength(isInForce ? 0 : 1);
+      if (!isInForce) expect(store.state).toBe(before);
+      return isInForce;
+    },
+  };
 }
 
 /** Keys of all maps of a schema. */
@@ -141,6 +183,34 @@ it('parts of the right shape too, and many of them are sound', () => {
   );
   expect(sound).toBeGreaterThan(100);
 });
+
+it('what a node that runs reads of them is in force, or changes nothing at all', async () => {
+  const { spread, reload } = await nodeWithFile();
+  // A third of the parts are sound, and of whole files hardly any.
+  const mostly = fc.oneof(
+    { weight: 1, arbitrary: document },
+    { weight: 1, arbitrary: file },
+    { weight: 2, arbitrary: part },
+  );
+  let [taken, refused] = [0, 0];
+  await fc.assert(
+    fc.asyncProperty(mostly, async (data) => {
+      const text = stringify(data);
+      const isSound = check(text);
+      const isInForce = await reload(text);
+      // Where the reader finds no fault, the tables may still refuse it.
+      if (isInForce) expect(isSound).toBe(true);
+      if (isInForce) taken += 1;
+      else refused += 1;
+    }),
+    { numRuns: 600 },
+  );
+  expect(taken).toBeGreaterThan(50);
+  expect(refused).toBeGreaterThan(50);
+  // After all of that it is a node as any other.
+  expect(await reload(SERVING)).toBe(true);
+  expect(Object.keys(spread())).toEqual(['10.0.0.1']);
+}, 60_000);
 
 it('text of any kind does', () => {
   const piece = fc.oneof(

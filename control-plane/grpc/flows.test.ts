@@ -120,6 +120,39 @@ describe('ListFlows', () => {
     await ask((o, done) => bed.pools.UndrainBackend({ name: drained }, o, done));
   });
 
+  it('by a VIP that is a prefix: flows belong to the narrowest VIP that has their address', async () => {
+    const createUdp = (vipId: string, address: string) =>
+      ask((o, done) => {
+        const vip = { address, port: 0, protocol: 'PROTOCOL_UDP', pool: 'pools/six' } as const;
+        return bed.vips.CreateVip({ vipId, vip }, o, done);
+      });
+    const remove = (name: string) => ask((o, done) => bed.vips.DeleteVip({ name }, o, done));
+    const destinations = async (vip: string) => {
+      const { flows } = await list({ vip, pageSize: 1000 });
+      for (const flow of flows) expect(flow).toMatchObject({ vip, backend: 'pools/six/backends/a' });
+      return flows.map(({ tuple }) => tuple?.destinationAddress).sort();
+    };
+    // The program here has no prefixes among its options: flows come by way of single addresses.
+    const [inside, within, beside] = ['2001:db8:5:1::1', '2001:db8:5:2::1', '2001:db8:6::1'];
+    for (const [i, address] of [inside, within, beside].entries()) {
+      await createUdp(`one-${i}`, address);
+      bed.datapath.run(udpFrame({ src: '2001:db9::7', dst: address, sport: 4001, dport: 53 }));
+    }
+    await createUdp('wide', '2001:db8:5::/48');
+    await createUdp('narrow', '2001:db8:5:1::/64');
+    expect(await Promise.all(['vips/wide', 'vips/narrow', 'vips/one-0'].map(destinations))).toEqual([
+      [],
+      [],
+      [inside],
+    ]);
+    for (const i of [0, 1, 2]) await remove(`vips/one-${i}`);
+    expect(await destinations('vips/narrow')).toEqual([inside]);
+    expect(await destinations('vips/wide')).toEqual([within]);
+    await remove('vips/narrow');
+    expect(await destinations('vips/wide')).toEqual([inside, within]);
+    await remove('vips/wide');
+  });
+
   const token = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   it.each([
     ['a client that is no address', { client: 'web' }, 'client'],

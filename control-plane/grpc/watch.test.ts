@@ -204,6 +204,19 @@ describe('WatchVips', () => {
     await ask((o, done) => bed.vips.DeleteVip({ name: 'vips/web' }, o, done));
     expect(await synced(reader)).toEqual(['DELETED web 5', 'SYNCED 5']);
   });
+
+  it('with include_status gives a VIP again when who serves it changes, though its configuration does not', async () => {
+    bed.datapath.silent.set('10.0.0.1', 'no route');
+    await bed.createPool('web');
+    await bed.createBackend('web', 'a', '10.0.0.1');
+    await bed.createVip('web', '192.0.2.1');
+    const reader = watchVips({ includeStatus: true });
+    const [added] = await reader.until(isSynced);
+    expect(added?.vip?.status).toMatchObject({ servingBackends: 0 });
+    bed.datapath.silent.clear();
+    const told = await reader.until(({ vip }) => vip?.status?.servingBackends === 1);
+    expect(told.at(-1)).toMatchObject({ type: 'EVENT_TYPE_MODIFIED', revision: added?.revision });
+  });
 });
 
 it('a watch ends when the server stops', async () => {

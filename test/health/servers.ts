@@ -44,12 +44,17 @@ async function listening(server: Server, port = 0): Promise<Running> {
 /** What a TCP server does with each connection. */
 export type Manner = (socket: Socket) => void;
 
+/** After it nobody waits any more. */
+const TOO_LATE_MS = 400;
+
 /** Ways of a TCP server to behave. */
 export const MANNERS = {
   // Reads, so that it hears of the end of the connection.
   accept: (socket) => socket.resume(),
   pong: (socket) => socket.on('data', () => socket.write('+PONG\r\n')),
   late: (socket) => socket.on('data', () => setTimeout(() => socket.write('+PONG\r\n'), 60)),
+  // Right, but after the time that any check of these has: whoever asked may be gone.
+  tooLate: (socket) => socket.on('data', () => setTimeout(() => socket.write('+PONG\r\n'), TOO_LATE_MS)),
   pieces: (socket) => {
     socket.setNoDelay();
     for (const [i, letter] of [...'+PONG\r\n'].entries()) setTimeout(() => socket.write(letter), i * 5);
@@ -64,6 +69,17 @@ export const MANNERS = {
 export function tcpServer(manner: Manner, port = 0): Promise<Running> {
   return listening(createServer(manner), port);
 }
+
+/** Ways of an HTTP server to behave. */
+export const HTTP_MANNERS = {
+  fine: (_, response) => response.end('fine'),
+  hang: () => {},
+  tooLate: (_, response) => setTimeout(() => response.end('fine'), TOO_LATE_MS),
+  wrong: (_, response) => response.writeHead(503).end('not now'),
+  reset: (request) => request.socket.resetAndDestroy(),
+  close: (request) => request.socket.end(),
+  garbage: (request) => request.socket.end('+PONG\r\n'),
+} as const satisfies Readonly<Record<string, RequestListener>>;
 
 /** What a server over TLS shows, and its other options. */
 export interface ServerTls extends TlsOptions {
