@@ -16,7 +16,7 @@ import type { EventType } from './event-types.js';
 /** Packets that are noted in a second; in a flood they would wash all else out of the log. */
 const MAX_PER_SECOND = 100;
 const SECOND_MS = 1_000;
-/** How long one wait for packets lasts; so long at most the end of the loop takes. */
+/** How long one wait for packets lasts. */
 const WAIT_MS = 500;
 /** Packets that are read at once. */
 const BATCH = 256;
@@ -90,7 +90,7 @@ export function packetEvent(event: PacketEvent, vip: string): NewEvent {
 export class PacketEvents {
   readonly #options: PacketEventsOptions;
   #running: Promise<void> | undefined;
-  #isStopped = false;
+  readonly #stopped = new AbortController();
   #second = 0;
   #noted = 0;
   #leftOut = 0;
@@ -112,8 +112,8 @@ export class PacketEvents {
 
   /** Resolves when nothing is read any more: the source may be closed then. Idempotent. */
   async stop(): Promise<void> {
-    if (this.#running === undefined || this.#isStopped) return this.#running;
-    this.#isStopped = true;
+    if (this.#running === undefined || this.#stopped.signal.aborted) return this.#running;
+    this.#stopped.abort();
     this.#options.tables.setEvents(false);
     await this.#running;
   }
@@ -130,7 +130,8 @@ export class PacketEvents {
   }
 
   async #run(): Promise<void> {
-    while (!this.#isStopped) if (await this.#options.source.wait(WAIT_MS)) this.read();
+    const { signal } = this.#stopped;
+    while (!signal.aborted) if (await this.#options.source.wait(WAIT_MS, signal)) this.read();
   }
 
   #vipName(number: number | undefined): string {

@@ -61,8 +61,8 @@ export function decodeEvent(record: Uint8Array): PacketEvent {
 export interface RecordSource {
   /** Visit at most `max` records, oldest first; each is gone then. @returns how many there were */
   consume(visit: (record: Uint8Array) => void, max?: number): number;
-  /** @returns false after `timeoutMs` without a record */
-  wait(timeoutMs: number): Promise<boolean>;
+  /** @param signal ends the wait too @returns false after `timeoutMs` without a record */
+  wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean>;
 }
 
 /** What an event source counts, since it was made. */
@@ -79,8 +79,8 @@ export interface EventCounters {
 export interface EventSource {
   /** Events that came since the last call, oldest first, `max` at most; what is left is there at the next call. */
   read(max?: number): PacketEvent[];
-  /** Wait for an event to read. @returns false after `timeoutMs` without one */
-  wait(timeoutMs: number): Promise<boolean>;
+  /** Wait for an event to read. @param signal ends the wait too @returns false after `timeoutMs` without one */
+  wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean>;
   readonly counters: EventCounters;
 }
 
@@ -114,8 +114,8 @@ export class EventReader implements EventSource {
     return events;
   }
 
-  wait(timeoutMs: number): Promise<boolean> {
-    return this.#records.wait(timeoutMs);
+  wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    return this.#records.wait(timeoutMs, signal);
   }
 
   get counters(): EventCounters {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 /** Consumers of what programs of the live kernel report: the programs are run by BPF_PROG_TEST_RUN. */
 import koffi from 'koffi';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -267,6 +268,18 @@ describe.skipIf(missing)(`consumers of the kernel's events${noting(missing)}`, (
       bed.run('o', 100, 1);
       expect(read(first)).toEqual([]);
       expect(read(bed.ring())).toEqual(['100 1']);
+    });
+
+    it('whose wait has a signal ends it with that, and gives what comes later', async () => {
+      const bed = new Bed();
+      const ring = bed.ring();
+      const stop = new AbortController();
+      const waiting = ring.wait(10_000, stop.signal);
+      setImmediate(() => stop.abort());
+      expect([await waiting, await ring.wait(10_000, stop.signal)]).toEqual([false, false]);
+      expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
+      bed.run('o', 100, 1);
+      expect([await ring.wait(10_000), read(ring)]).toEqual([true, ['100 1']]);
     });
 
     it('is of a map of another type: refused', () => {

@@ -30,8 +30,11 @@ export class Readiness {
     this.#wake?.();
   };
 
-  /** Wait until a descriptor is readable, or the time is over. One wait at a time. */
-  async wait(timeoutMs: number): Promise<void> {
+  /**
+   * Wait until a descriptor is readable, or the time is over. One wait at a time.
+   * @param signal ends the wait too
+   */
+  async wait(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     if (this.#wake !== undefined) throw new Error('somebody waits already');
     if (this.#kind === 'level') {
       this.#isReady = false;
@@ -42,11 +45,14 @@ export class Readiness {
         resolve();
         return;
       }
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#wake = () => {
+      const end = () => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', end);
         resolve();
       };
+      const timer = setTimeout(end, timeoutMs);
+      signal?.addEventListener('abort', end, { once: true });
+      this.#wake = end;
     });
     this.#isReady = false;
     this.#wake = undefined;

@@ -99,13 +99,15 @@ export class RingConsumer {
   /**
    * Wait until a record can be consumed. Programs wake only a consumer that has caught up with them, and not for a record
    * that was submitted with BPF_RB_NO_WAKEUP.
+   * @param signal ends the wait too
    * @returns false after `timeoutMs` without one, or where this is closed meanwhile
    */
-  async wait(timeoutMs: number): Promise<boolean> {
+  async wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     const end = performance.now() + timeoutMs;
     for (let left = timeoutMs; left > 0 && !this.#isClosed; left = end - performance.now()) {
       if (this.hasRecord()) return true;
-      await this.#readiness.wait(left);
+      if (signal?.aborted) return false;
+      await this.#readiness.wait(left, signal);
     }
     return this.hasRecord();
   }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { missingRoot } from '../../../test/support/capabilities.js';
 import { KernelMaps } from '../../sys/bpf.js';
@@ -189,6 +190,17 @@ describe('the consumer is woken', () => {
     bed.output(1, 1);
     expect(await bed.reader.wait(10_000)).toBe(true);
   });
+});
+
+it('a wait ends with its signal, or does not begin', async () => {
+  const bed = new Bed();
+  const stop = new AbortController();
+  const started = performance.now();
+  const waiting = bed.reader.wait(10_000, stop.signal);
+  stop.abort();
+  expect([await waiting, await bed.reader.wait(10_000, stop.signal)]).toEqual([false, false]);
+  expect(performance.now() - started).toBeLessThan(5000);
+  expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
 });
 
 describe('after a CPU died', () => {

@@ -69,13 +69,14 @@ export class RingBufferReader {
   /**
    * Wait until a record can be consumed. Producers wake only a consumer that has caught up with them, as the kernel's
    * do, and not for a record that was submitted with BPF_RB_NO_WAKEUP.
+   * @param signal ends the wait too
    * @returns false after `timeoutMs` without one
    */
-  async wait(timeoutMs: number): Promise<boolean> {
+  async wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     const { arena } = this.#host;
     const before = Atomics.load(arena.i32, this.#wake);
     if (this.hasRecord()) return true;
-    await waitForChange(arena.i32, this.#wake, before, timeoutMs);
+    await waitForChange(arena.i32, this.#wake, before, timeoutMs, signal);
     return this.hasRecord();
   }
 

@@ -17,20 +17,27 @@ declare global {
  * @param index  the word
  * @param before its value when the caller looked
  * @param timeoutMs at least 0
+ * @param signal ends the wait too
  */
 export async function waitForChange(
   words: Int32Array<SharedArrayBuffer>,
   index: number,
   before: number,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<void> {
+  if (signal?.aborted) return;
   const result = Atomics.waitAsync(words, index, before, timeoutMs);
   if (!result.async) return;
-  // Node does not stay alive for such a waiter alone, but for a timer.
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    // Node does not stay alive for such a waiter alone, but for a timer.
+    const timer = setTimeout(end, timeoutMs);
+    signal?.addEventListener('abort', end, { once: true });
+    void result.value.then(end);
   });
-  await Promise.race([result.value, timeout]);
-  clearTimeout(timer);
 }
