@@ -1,3 +1,5 @@
+import { LayeredMap } from './layered-map.js';
+
 /** How a map was made of another: by setting one name, or by deleting some. */
 interface Descent {
   /** Weakly: a state must not keep all that came before it. */
@@ -7,24 +9,24 @@ interface Descent {
 }
 type Named<T> = ReadonlyMap<string, T>;
 
-/** Resources by name are maps that are copied for each change; this tells what the copy was made for. */
+/** Resources by name are maps that each change makes anew; this tells what one was made for. */
 const DESCENTS = new WeakMap<object, Descent>();
 /** More steps than this are walked as slowly as the maps are compared. */
 const MAX_STEPS = 64;
 
-/** A copy of a map with one entry set. */
-export function withEntry<T>(map: Named<T>, name: string, value: T): Map<string, T> {
-  const copy = new Map(map).set(name, value);
+/** A map with one entry set, and else as another one. */
+export function withEntry<T extends object>(map: Named<T>, name: string, value: T): Named<T> {
+  const copy = LayeredMap.withEntry(map, name, value);
   DESCENTS.set(copy, { from: new WeakRef(map), set: name });
   return copy;
 }
 
-/** A copy of a map without the entries of `names`. */
-export function withoutEntries<T>(map: Named<T>, names: Iterable<string>): Map<string, T> {
+/** A map without the entries of `names`, and else as another one. */
+export function withoutEntries<T extends object>(map: Named<T>, names: Iterable<string>): Named<T> {
   const deleted = [...names];
-  const copy = new Map(map);
-  for (const name of deleted) copy.delete(name);
-  DESCENTS.set(copy, { from: new WeakRef(map), deleted });
+  const copy = LayeredMap.withoutEntries(map, deleted);
+  // One that had none of them is the same still.
+  if (copy !== map) DESCENTS.set(copy, { from: new WeakRef(map), deleted });
   return copy;
 }
 
