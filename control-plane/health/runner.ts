@@ -4,7 +4,7 @@ import { CANCELLED, TIMED_OUT } from './probes/attempt.js';
 import { firstStart, nextStart, type Schedule } from './schedule.js';
 import type { Clock, Health, HealthCheck, ProbeResult, Prober, Target } from './types.js';
 import { type Damping, initialVerdict, isConfirming, observe, type Verdict } from './verdict.js';
-import type { TimerWheel, WheelEntry } from './wheel.js';
+import { TICK_MS, type TimerWheel, type WheelEntry } from './wheel.js';
 
 /** What the checks of a monitor share. */
 export interface RunnerDeps {
@@ -14,6 +14,9 @@ export interface RunnerDeps {
   readonly random: () => number;
   readonly damping: Damping;
 }
+
+/** A timeout that comes so much too late does so because this process stood still: a few ticks of the wheel. */
+const STALL_MS = 5 * TICK_MS;
 
 /** How a result is told, before anybody sees the verdict that it made. */
 export type OnResult = (check: HealthCheck, result: ProbeResult) => void;
@@ -114,7 +117,11 @@ export class CheckRunner {
   }
 }
 
-/** One probe within its timeout. Never rejects: a prober that does is a fault of this host. */
+/**
+ * One probe within its timeout. Never rejects: a prober that does is a fault of this host. So is a process that stood still
+ * (a large change, a collection of garbage): what the target sent meanwhile waits to be read, and timers come before it. The
+ * probe gets the time that it lost, its timeout once more at most.
+ */
 export async function probeOnce(
   { clock, wheel }: Pick<RunnerDeps, 'clock' | 'wheel'>,
   controller: AbortController,
@@ -122,7 +129,18 @@ export async function probeOnce(
   { timeoutMs }: Pick<HealthCheck, 'timeoutMs'>,
 ): Promise<ProbeResult> {
   const startedMs = clock.nowMs();
-  const timeout = wheel.at(startedMs + timeoutMs, () => controller.abort(TIMED_OUT));
+  let graceMs = timeoutMs;
+  const wait = (endMs: number): WheelEntry =>
+    wheel.at(endMs, () => {
+      const lateMs = clock.nowMs() - endMs;
+      if (lateMs < STALL_MS || graceMs === 0) controller.abort(TIMED_OUT);
+      else {
+        const moreMs = Math.min(lateMs, graceMs);
+        graceMs -= moreMs;
+        timeout = wait(clock.nowMs() + moreMs);
+      }
+    });
+  let timeout = wait(startedMs + timeoutMs);
   try {
     return await probe(controller.signal);
   } catch (error) {

@@ -1,8 +1,16 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type HealthChange, Monitor } from '../../control-plane/health/monitor.js';
 import { Probes } from '../../control-plane/health/prober.js';
-import { type HealthCheck, type Probe, SYSTEM_CLOCK } from '../../control-plane/health/types.js';
+import {
+  type HealthCheck,
+  type Probe,
+  type ProbeResult,
+  type Prober,
+  SYSTEM_CLOCK,
+} from '../../control-plane/health/types.js';
 import { checkOf, HTTP, targetOf } from './checks.js';
 import { HTTP_MANNERS, httpServer, MANNERS, type Manner, type Running, tcpServer } from './servers.js';
 
@@ -178,6 +186,34 @@ describe('a backend that worked and then does not', () => {
     manner.now = MANNERS.wrong;
     expect((await monitor!.probeNow('a')).get('tcp')).toMatchObject({ ok: false });
   });
+});
+
+it('a process that stands still does not blame a backend for it', async () => {
+  const script = `require('node:net')
+    .createServer((socket) => socket.on('data', () => socket.write('+PONG\\r\\n')).on('error', () => {}))
+    .listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const [printed] = await once(child.stdout, 'data');
+    const own = new Probes({ clock: SYSTEM_CLOCK });
+    probes = own;
+    const results: ProbeResult[] = [];
+    const probe: Prober = async (...asked) => {
+      const probing = own.probe(...asked);
+      // Between what it sends and what it reads.
+      const until = performance.now() + 3 * TIMEOUT_MS;
+      while (performance.now() < until);
+      const result = await probing;
+      results.push(result);
+      return result;
+    };
+    monitor = new Monitor({ clock: SYSTEM_CLOCK, probe, seed: 'node' });
+    monitor.setTargets([{ target: targetOf('a', Number(printed)), checks: [checkBy(asked)] }]);
+    await expect.poll(() => results.length, { timeout: 10_000 }).toBeGreaterThan(3);
+    expect(results.filter(({ ok }) => !ok)).toEqual([]);
+  } finally {
+    child.kill();
+  }
 });
 
 it('a thousand targets that hang leave no socket behind when the monitor stops', async () => {

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { probeOnce } from '../../control-plane/health/runner.js';
 import { firstStart, nextStart, phaseOf, type Schedule } from '../../control-plane/health/schedule.js';
+import type { ProbeResult } from '../../control-plane/health/types.js';
 import { TICK_MS, TimerWheel } from '../../control-plane/health/wheel.js';
 import { FakeClock } from './fake-clock.js';
 
@@ -195,5 +197,52 @@ describe('the wheel', () => {
     for (const entry of entries) entry.cancel();
     await clock.advance(30_000);
     expect([wheel.size, clock.pending]).toEqual([0, 0]);
+  });
+});
+
+describe('the time of a probe', () => {
+  const TIMEOUT_MS = 500;
+  /** A probe of a target that answers when the test says; when its time was over, if it was. */
+  function probing(clock: FakeClock) {
+    const controller = new AbortController();
+    const began = clock.nowMs();
+    let endedMs: number | undefined;
+    controller.signal.addEventListener('abort', () => {
+      endedMs = clock.nowMs() - began;
+    });
+    const wheel = new TimerWheel(clock);
+    const probe = () => new Promise<ProbeResult>(() => {});
+    void probeOnce({ clock, wheel }, controller, probe, { timeoutMs: TIMEOUT_MS });
+    return { endedMs: () => endedMs };
+  }
+
+  it('is its timeout', async () => {
+    const clock = new FakeClock();
+    const { endedMs } = probing(clock);
+    await clock.advance(2000);
+    expect(endedMs()).toBeGreaterThanOrEqual(TIMEOUT_MS);
+    expect(endedMs()).toBeLessThanOrEqual(TIMEOUT_MS + TICK_MS);
+  });
+
+  it('is longer by what the process stood still when it was over', async () => {
+    const clock = new FakeClock();
+    const { endedMs } = probing(clock);
+    await clock.advance(300);
+    clock.stall(400);
+    await clock.advance(0);
+    expect(endedMs()).toBeUndefined();
+    await clock.advance(2000);
+    expect(endedMs()).toBeGreaterThanOrEqual(700 + 200);
+    expect(endedMs()).toBeLessThanOrEqual(700 + 200 + TICK_MS);
+  });
+
+  it('is twice its timeout at most in a process that stands still again and again', async () => {
+    const clock = new FakeClock();
+    const { endedMs } = probing(clock);
+    for (let ms = 0; ms < 3000 && endedMs() === undefined; ms += 200) {
+      clock.stall(200);
+      await clock.advance(0);
+    }
+    expect(endedMs()).toBeLessThanOrEqual(2 * TIMEOUT_MS + 3 * 200);
   });
 });
