@@ -236,13 +236,13 @@ export class Datapath {
    * Keep the host's stack from answering for VIPs: for all of them, or for none.
    * @throws HostStackError where one is an address of this host, or the drop is refused
    */
-  protectVips(vips: readonly VipKey[]): void {
-    this.#engine.protect(vips);
+  async protectVips(vips: readonly VipKey[]): Promise<void> {
+    await this.#engine.protect(vips);
   }
 
   /** Let the host's stack see what came for VIPs. */
-  unprotectVips(vips: readonly VipKey[]): void {
-    this.#engine.unprotect(vips);
+  async unprotectVips(vips: readonly VipKey[]): Promise<void> {
+    await this.#engine.unprotect(vips);
   }
 
   /** Where frames for a backend go. */

@@ -170,9 +170,9 @@ export class KernelDatapath {
   }
 
   /** Nothing to do: the host sees what the program passes, and nothing else. */
-  protectVips(): void {}
+  async protectVips(): Promise<void> {}
 
-  unprotectVips(): void {}
+  async unprotectVips(): Promise<void> {}
 
   /** Where frames for a backend go. */
   resolveNextHop(address: IpAddress): NextHop {

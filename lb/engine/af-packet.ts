@@ -82,7 +82,7 @@ export class AfPacketEngine implements WorkerEngine {
       undo.push(() => claim.release());
       const sockets = openSockets(arena, link, workers);
       undo.push(() => sockets.close());
-      const guard = new HostStackGuard(link.name);
+      const guard = await HostStackGuard.install(link.name);
       undo.push(() => guard.close());
       if (guard.missing !== undefined) {
         log('warn', "the host's stack is not kept from VIP traffic; harmless while it forwards nothing", {
@@ -107,12 +107,12 @@ export class AfPacketEngine implements WorkerEngine {
     }
   }
 
-  protect(vips: readonly GuardedVip[]): void {
-    this.#parts.guard.protect(vips);
+  async protect(vips: readonly GuardedVip[]): Promise<void> {
+    await this.#parts.guard.protect(vips);
   }
 
-  unprotect(vips: readonly GuardedVip[]): void {
-    this.#parts.guard.unprotect(vips);
+  async unprotect(vips: readonly GuardedVip[]): Promise<void> {
+    await this.#parts.guard.unprotect(vips);
   }
 
   workers(): WorkerStatus[] {
@@ -133,7 +133,7 @@ export class AfPacketEngine implements WorkerEngine {
     const { claim, sockets, guard, offloads, pool } = this.#parts;
     await pool.stop();
     offloads.restore();
-    guard.close();
+    await guard.close();
     sockets.close();
     await claim.release();
   }

@@ -126,9 +126,9 @@ export class AfXdpEngine implements WorkerEngine {
   }
 
   /** Nothing to do: what is steered does not reach the host. */
-  protect(): void {}
+  async protect(): Promise<void> {}
 
-  unprotect(): void {}
+  async unprotect(): Promise<void> {}
 
   workers(): WorkerStatus[] {
     const { pool, steering } = this.#parts;

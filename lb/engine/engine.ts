@@ -52,9 +52,9 @@ export interface WorkerEngine {
    * Keep the host's stack from the traffic of VIPs, before the tables have them: of all or of none.
    * @throws HostStackError
    */
-  protect(vips: readonly GuardedVip[]): void;
+  protect(vips: readonly GuardedVip[]): Promise<void>;
   /** Let the host's stack see the traffic of former VIPs. */
-  unprotect(vips: readonly GuardedVip[]): void;
+  unprotect(vips: readonly GuardedVip[]): Promise<void>;
   workers(): WorkerStatus[];
   /** Kill a worker's thread; it is replaced. */
   kill(worker: number): Promise<void>;

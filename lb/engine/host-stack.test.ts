@@ -47,13 +47,13 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
   let guard: HostStackGuard | undefined;
   let wire: Wire;
   let tap: Wire;
-  const install = () => {
-    guard = new HostStackGuard(DEVICE);
+  const install = async () => {
+    guard = await HostStackGuard.install(DEVICE);
     return guard;
   };
-  const code = (run: () => unknown): string => {
+  const code = async (run: () => unknown): Promise<string> => {
     try {
-      run();
+      await run();
     } catch (error) {
       if (error instanceof HostStackError) return error.code;
       throw error;
@@ -68,8 +68,8 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     tap = new Wire(DEVICE);
   });
 
-  afterEach(() => {
-    guard?.close();
+  afterEach(async () => {
+    await guard?.close();
     expect(tables()).toBe('');
   });
 
@@ -95,8 +95,8 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     ['a middle fragment', fragment4(0x2000 | 185), true],
     ['a last fragment', fragment4(185), true],
     ['a fragment for another address', fragment4(185, '192.0.2.81'), false],
-  ])('of an IPv4 VIP of one port: %s', (_, frame, isDropped) => {
-    install().protect([vip(VIP4, 80)]);
+  ])('of an IPv4 VIP of one port: %s', async (_, frame, isDropped) => {
+    await (await install()).protect([vip(VIP4, 80)]);
     expect(drops([frame])).toEqual([isDropped]);
   });
 
@@ -108,15 +108,15 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     ['a fragment', fragment6(185), true],
     ['the first fragment', fragment6(0), true],
     ['a fragment for another address', fragment6(185, '2001:db8::81'), false],
-  ])('of an IPv6 VIP of one port: %s', (_, frame, isDropped) => {
-    install().protect([vip(VIP6, 80)]);
+  ])('of an IPv6 VIP of one port: %s', async (_, frame, isDropped) => {
+    await (await install()).protect([vip(VIP6, 80)]);
     expect(drops([frame])).toEqual([isDropped]);
   });
 
-  it('drops every port of one protocol for a VIP of port 0', () => {
-    const table = install();
-    table.protect([vip(VIP4, 0, 'udp')]);
-    table.protect([vip(VIP6, 0, 'udp')]);
+  it('drops every port of one protocol for a VIP of port 0', async () => {
+    const table = await install();
+    await table.protect([vip(VIP4, 0, 'udp')]);
+    await table.protect([vip(VIP6, 0, 'udp')]);
     const frames = [
       udpFrame(to4(1)),
       udpFrame(to4(65535)),
@@ -127,10 +127,10 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     expect(drops(frames)).toEqual([true, true, true, false, false]);
   });
 
-  it('lets everything in again once a VIP is gone', () => {
-    const table = install();
+  it('lets everything in again once a VIP is gone', async () => {
+    const table = await install();
     const vips = [vip(VIP4, 80), vip(VIP6, 80), vip(VIP4, 0, 'udp'), vip(VIP6, 0, 'udp')];
-    table.protect(vips);
+    await table.protect(vips);
     const frames = [
       tcpFrame(to4(80)),
       tcpFrame(to6(80)),
@@ -140,62 +140,62 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
       fragment6(185),
     ];
     expect(drops(frames)).toEqual(frames.map(() => true));
-    table.unprotect(vips);
+    await table.unprotect(vips);
     expect(drops(frames)).toEqual(frames.map(() => false));
   });
 
-  it('drops fragments until the last VIP of their address is gone', () => {
-    const table = install();
-    table.protect([vip(VIP4, 80)]);
-    table.protect([vip(VIP4, 443)]);
-    table.unprotect([vip(VIP4, 80)]);
+  it('drops fragments until the last VIP of their address is gone', async () => {
+    const table = await install();
+    await table.protect([vip(VIP4, 80)]);
+    await table.protect([vip(VIP4, 443)]);
+    await table.unprotect([vip(VIP4, 80)]);
     expect(drops([fragment4(185)])).toEqual([true]);
-    table.unprotect([vip(VIP4, 443)]);
+    await table.unprotect([vip(VIP4, 443)]);
     expect(drops([fragment4(185)])).toEqual([false]);
   });
 
-  it('protects a VIP once, however often it is told to', () => {
-    const table = install();
-    table.protect([vip(VIP4, 80)]);
-    table.protect([vip(VIP4, 80)]);
-    table.unprotect([vip(VIP4, 80)]);
+  it('protects a VIP once, however often it is told to', async () => {
+    const table = await install();
+    await table.protect([vip(VIP4, 80)]);
+    await table.protect([vip(VIP4, 80)]);
+    await table.unprotect([vip(VIP4, 80)]);
     expect(drops([tcpFrame(to4(80)), fragment4(185)])).toEqual([false, false]);
   });
 
-  it('says so when the drop is refused', () => {
-    const table = install();
+  it('says so when the drop is refused', async () => {
+    const table = await install();
     sh(`nft delete table netdev ${TABLE}`);
-    expect(code(() => table.protect([vip(VIP4, 80)]))).toBe('HOST_GUARD_WRITE');
+    expect(await code(() => table.protect([vip(VIP4, 80)]))).toBe('HOST_GUARD_WRITE');
     sh(`nft add table netdev ${TABLE}`);
   });
 
-  it('takes the place of a table that a dead process left', () => {
+  it('takes the place of a table that a dead process left', async () => {
     sh(`nft add table netdev ${TABLE}`);
     sh(`nft add set netdev ${TABLE} vip4 { type ipv4_addr; }`);
     sh(
       `nft add chain netdev ${TABLE} stale { type filter hook ingress device ${DEVICE} priority -400; policy drop; }`,
     );
-    install().protect([vip(VIP4, 80)]);
+    await (await install()).protect([vip(VIP4, 80)]);
     expect(sh(`nft list table netdev ${TABLE}`)).not.toContain('stale');
     expect(elementsOf('vip4')).toBe(`${VIP4} . tcp . 80`);
     expect(drops([tcpFrame(to4(80)), tcpFrame(to4(81))])).toEqual([true, false]);
   });
 
-  it('has a table of its own for each interface, however alike their names are', () => {
+  it('has a table of its own for each interface, however alike their names are', async () => {
     addVeth('hs_0', 'hs-peer2');
-    const table = install();
-    table.protect([vip(VIP4, 80)]);
-    const other = new HostStackGuard('hs_0');
-    other.close();
+    const table = await install();
+    await table.protect([vip(VIP4, 80)]);
+    const other = await HostStackGuard.install('hs_0');
+    await other.close();
     expect(drops([tcpFrame(to4(80))])).toEqual([true]);
     sh('ip link delete hs_0');
   });
 
-  it('can be closed twice, and does not take the next one along', () => {
-    const first = install();
-    first.close();
-    install().protect([vip(VIP4, 80)]);
-    first.close();
+  it('can be closed twice, and does not take the next one along', async () => {
+    const first = await install();
+    await first.close();
+    await (await install()).protect([vip(VIP4, 80)]);
+    await first.close();
     expect(elementsOf('vip4')).not.toBe('');
   });
 
@@ -236,10 +236,10 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
       ],
       ['by a route of type local', '203.0.113.9', ['ip route add local 203.0.113.0/24 dev lo']],
       ['by a route of type local, IPv6', '2001:db8:9::1', ['ip -6 route add local 2001:db8:9::/48 dev lo']],
-    ])('%s', (_, address, commands) => {
+    ])('%s', async (_, address, commands) => {
       for (const command of commands) sh(command);
-      const table = install();
-      expect(code(() => table.protect([vip(address, 80)]))).toBe('HOST_VIP_IS_LOCAL');
+      const table = await install();
+      expect(await code(() => table.protect([vip(address, 80)]))).toBe('HOST_VIP_IS_LOCAL');
       expect([elementsOf('vip4'), elementsOf('vip6')]).toEqual(['', '']);
     });
   });
@@ -258,9 +258,9 @@ describe.skipIf(missingRoot)(`the guard of the host's stack${missingRoot ? ` (${
     it('runs unguarded where it does not, and says so', async () => {
       expect(await start()).toBe('nothing thrown');
       expect(guard?.missing).toContain('nft is not installed');
-      guard?.protect([vip(VIP4, 80)]);
-      guard?.unprotect([vip(VIP4, 80)]);
-      expect(code(() => guard?.protect([vip('127.0.0.1', 80)]))).toBe('HOST_VIP_IS_LOCAL');
+      await guard?.protect([vip(VIP4, 80)]);
+      await guard?.unprotect([vip(VIP4, 80)]);
+      expect(await code(() => guard?.protect([vip('127.0.0.1', 80)]))).toBe('HOST_VIP_IS_LOCAL');
     });
   });
 });

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { CodedError } from '../errors.js';
@@ -53,21 +53,30 @@ function isForwarding(device: string): boolean {
   return isOn(`ipv4/conf/${device}/forwarding`) || isOn(`ipv6/conf/${device}/forwarding`);
 }
 
-/** Run an nftables script, all of it or nothing; gives what nft said against it. */
-function nft(script: string): string | undefined {
-  const result = spawnSync('nft', ['-f', '-'], {
-    input: script,
-    encoding: 'utf8',
-    env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
+/** Run an nftables script, all of it or nothing; gives what nft said against it. Other work goes on meanwhile. */
+function nft(script: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn('nft', ['-f', '-'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
+    });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'ENOENT' ? 'nft is not installed (package nftables)' : error.message),
+    );
+    child.once('close', (status, signal) => {
+      if (status === 0) resolve(undefined);
+      else {
+        const end = `nft ended with ${signal === null ? `status ${status}` : signal}`;
+        resolve(said.split('\n').find((line) => line.length > 0) ?? end);
+      }
+    });
+    // One that ends before it has read all says why, or with which status.
+    child.stdin.on('error', () => undefined).end(script);
   });
-  if (result.error)
-    return 'code' in result.error && result.error.code === 'ENOENT'
-      ? 'nft is not installed (package nftables)'
-      : result.error.message;
-  if (result.status === 0) return undefined;
-  return (
-    result.stderr.split('\n').find((line) => line.length > 0) ?? `nft ended with status ${result.status}`
-  );
 }
 
 /** nftables names have letters, digits and underscores; what else a device's has is written as its code. */
@@ -119,27 +128,33 @@ export class HostStackGuard {
   readonly #elementsOn = new Map<string, ReadonlySet<string>>();
   #isClosed = false;
 
+  private constructor(device: string, table: string, missing: string | undefined) {
+    this.#device = device;
+    this.#table = table;
+    this.missing = missing;
+  }
+
   /**
    * Install the table, in the place of one that a dead process left.
    * @throws HostStackError HOST_GUARD_MISSING where it cannot be installed and the interface forwards
    */
-  constructor(device: string) {
-    this.#device = device;
-    this.#table = tableName(device);
-    this.missing = nft(tableOf(this.#table, device));
-    if (this.missing !== undefined && isForwarding(device)) {
+  static async install(device: string): Promise<HostStackGuard> {
+    const table = tableName(device);
+    const missing = await nft(tableOf(table, device));
+    if (missing !== undefined && isForwarding(device)) {
       throw new HostStackError(
-        { code: 'HOST_GUARD_MISSING', reason: this.missing },
-        `the host forwards what comes in by ${device}, and VIP traffic cannot be kept from that: ${this.missing}; install nftables or turn forwarding off`,
+        { code: 'HOST_GUARD_MISSING', reason: missing },
+        `the host forwards what comes in by ${device}, and VIP traffic cannot be kept from that: ${missing}; install nftables or turn forwarding off`,
       );
     }
+    return new HostStackGuard(device, table, missing);
   }
 
   /**
-   * Drop the traffic of VIPs on its way to the host's stack: of all of them, or of none.
+   * Drop the traffic of VIPs on its way to the host's stack: of all of them, or of none. One change at a time.
    * @throws HostStackError HOST_VIP_IS_LOCAL, HOST_GUARD_WRITE
    */
-  protect(vips: readonly GuardedVip[]): void {
+  async protect(vips: readonly GuardedVip[]): Promise<void> {
     const devices = devicesByAddress();
     for (const { address } of vips) {
       const text = formatIp(address);
@@ -151,22 +166,22 @@ export class HostStackGuard {
         `${text} is an address of this host (${where}): the host would answer for the VIP; remove it there, or choose another`,
       );
     }
-    this.#change('add', vips);
+    await this.#change('add', vips);
   }
 
   /** Let the host's stack see the traffic of former VIPs. */
-  unprotect(vips: readonly GuardedVip[]): void {
-    this.#change('delete', vips);
+  async unprotect(vips: readonly GuardedVip[]): Promise<void> {
+    await this.#change('delete', vips);
   }
 
   /** Remove the table. Idempotent. */
-  close(): void {
+  async close(): Promise<void> {
     if (this.#isClosed || this.missing !== undefined) return;
     this.#isClosed = true;
-    nft(`delete table netdev ${this.#table}`);
+    await nft(`delete table netdev ${this.#table}`);
   }
 
-  #change(verb: 'add' | 'delete', vips: readonly GuardedVip[]): void {
+  async #change(verb: 'add' | 'delete', vips: readonly GuardedVip[]): Promise<void> {
     if (this.missing !== undefined || vips.length === 0) return;
     const changed = new Map<string, ReadonlySet<string>>();
     const lines: string[] = [];
@@ -184,7 +199,7 @@ export class HostStackGuard {
       changed.set(address, after);
     }
     // One script is one transaction of nftables.
-    const reason = nft(lines.join('\n'));
+    const reason = await nft(lines.join('\n'));
     if (reason !== undefined) {
       const what = vips.length === 1 ? elementOf(vips[0]!).element : `${vips.length} VIPs`;
       throw new HostStackError(
