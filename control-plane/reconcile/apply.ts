@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   assertNever,
   type BalancerTables,
@@ -43,6 +44,9 @@ const NO_ADDRESS = { 4: parseIp('0.0.0.0'), 6: parseIp('::') } as const;
 
 const NO_RING: RingImage = { members: [], algorithm: 'v2' };
 
+/** How long writes go on before others have their turn, ms: the rings of hundreds of pools take seconds. */
+const SLICE_MS = 20;
+
 /** The RING_SIZE slots of a ring, rows of backends. @throws RingError */
 export function slotsOf({ members, algorithm }: RingImage): Uint32Array {
   return buildRing(
@@ -67,6 +71,21 @@ export class TableWriter {
    */
   apply(writes: readonly MapWrite[]): void {
     for (const write of writes) this.#run(write);
+  }
+
+  /**
+   * The same, while this process does its other work too: probes are read, callers are answered.
+   * @throws whatever the tables throw, as `apply` does
+   */
+  async applyInSlices(writes: readonly MapWrite[]): Promise<void> {
+    let endMs = performance.now() + SLICE_MS;
+    for (const write of writes) {
+      if (performance.now() >= endMs) {
+        await turn();
+        endMs = performance.now() + SLICE_MS;
+      }
+      this.#run(write);
+    }
   }
 
   /** Share of a ring's slots that a row has, 0..1. */

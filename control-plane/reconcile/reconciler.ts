@@ -200,12 +200,12 @@ export class Reconciler {
       await this.#protect([...state.vips.values()].map(({ key }) => key));
       await this.#program.settle(state);
       if (adopted === undefined) {
-        this.#write(differenceOf(this.#index, state));
+        await this.#write(differenceOf(this.#index, state));
         return;
       }
       const { image, unused } = adopt(adopted, state, this.#places);
       const step = stepOf(this.#image, differenceOf(this.#index, state), this.#places);
-      this.#take({ from: image, to: step.to, unused }, state);
+      await this.#take({ from: image, to: step.to, unused }, state);
     });
   }
 
@@ -234,7 +234,7 @@ export class Reconciler {
       if (backends.length === 0) return;
       this.#shares = new Map(shares);
       try {
-        this.#write(differenceOf(this.#index, this.store.state, { backends }));
+        await this.#write(differenceOf(this.#index, this.store.state, { backends }));
       } catch (error) {
         this.#shares = before;
         throw error;
@@ -249,7 +249,9 @@ export class Reconciler {
   refresh(addresses?: Iterable<string>): Promise<void> {
     return this.#inTurn(async () => {
       const { state } = this.store;
-      this.#write(differenceOf(this.#index, state, { addresses: addresses ?? backendRows(state).keys() }));
+      await this.#write(
+        differenceOf(this.#index, state, { addresses: addresses ?? backendRows(state).keys() }),
+      );
     });
   }
 
@@ -366,7 +368,7 @@ export class Reconciler {
 
   async #writeRecorded(difference: Difference): Promise<void> {
     try {
-      this.#write(difference);
+      await this.#write(difference);
     } catch (error) {
       try {
         await this.store.retract(difference.after);
@@ -406,27 +408,27 @@ export class Reconciler {
   }
 
   /** Write the tables for the state after a difference; all or nothing. */
-  #write(difference: Difference): void {
+  async #write(difference: Difference): Promise<void> {
     try {
-      this.#take(stepOf(this.#image, difference, this.#places), difference.after);
+      await this.#take(stepOf(this.#image, difference, this.#places), difference.after);
     } catch (error) {
       this.#places.undo();
       throw error;
     }
   }
 
-  #take(step: Step, state: DesiredState): void {
-    this.#apply(step.from, step.to, state.revision);
+  async #take(step: Step, state: DesiredState): Promise<void> {
+    await this.#apply(step.from, step.to, state.revision);
     takeStep(this.#image, step);
     this.#places.keep(step.unused);
     this.#written = state;
   }
 
-  #apply(written: TableImage, wanted: TableImage, revision: number): void {
+  async #apply(written: TableImage, wanted: TableImage, revision: number): Promise<void> {
     const told = this.#clock('tables');
     const writes = plan(written, wanted);
     try {
-      this.#writer.apply(writes);
+      await this.#writer.applyInSlices(writes);
     } catch (cause) {
       told(false);
       this.#rollBack(wanted, written);
