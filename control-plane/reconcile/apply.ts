@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import {
   assertNever,
   type BalancerTables,
@@ -9,6 +8,7 @@ import {
   RING_SIZE,
 } from '../../lb/index.js';
 import { buildRing } from '../maglev/ring.js';
+import { inSlices } from '../slices.js';
 import type { RingImage, RingMember } from './image.js';
 import type { MapWrite } from './plan.js';
 
@@ -44,9 +44,6 @@ const NO_ADDRESS = { 4: parseIp('0.0.0.0'), 6: parseIp('::') } as const;
 
 const NO_RING: RingImage = { members: [], algorithm: 'v2' };
 
-/** How long writes go on before others have their turn, ms: the rings of hundreds of pools take seconds. */
-const SLICE_MS = 20;
-
 /** The RING_SIZE slots of a ring, rows of backends. @throws RingError */
 export function slotsOf({ members, algorithm }: RingImage): Uint32Array {
   return buildRing(
@@ -74,18 +71,11 @@ export class TableWriter {
   }
 
   /**
-   * The same, while this process does its other work too: probes are read, callers are answered.
+   * The same, while this process does its other work too: the rings of hundreds of pools take seconds.
    * @throws whatever the tables throw, as `apply` does
    */
-  async applyInSlices(writes: readonly MapWrite[]): Promise<void> {
-    let endMs = performance.now() + SLICE_MS;
-    for (const write of writes) {
-      if (performance.now() >= endMs) {
-        await turn();
-        endMs = performance.now() + SLICE_MS;
-      }
-      this.#run(write);
-    }
+  applyInSlices(writes: readonly MapWrite[]): Promise<void> {
+    return inSlices(writes, (write) => this.#run(write));
   }
 
   /** Share of a ring's slots that a row has, 0..1. */

@@ -327,11 +327,26 @@ export const stateCodec = z
 const named = <T extends { readonly name: string }>(resources: readonly T[]): Map<string, T> =>
   new Map(resources.map((resource) => [resource.name, resource]));
 
-export const stateJson = (state: DesiredState): z.input<typeof stateCodec> => ({
-  revision: state.revision,
-  vips: [...state.vips.values()].map(vipJson),
-  pools: [...state.pools.values()].map(poolJson),
-  backends: [...state.backends.values()].map(backendJson),
-  healthChecks: [...state.healthChecks.values()].map(checkJson),
-  rest: restJson(state),
-});
+function* listText<T>(
+  name: string,
+  resources: Iterable<T>,
+  json: (resource: T) => unknown,
+): Generator<string> {
+  yield `,"${name}":[`;
+  let comma = '';
+  for (const resource of resources) {
+    yield comma + JSON.stringify(json(resource));
+    comma = ',';
+  }
+  yield ']';
+}
+
+/** A state as JSON, piece by piece, as stateCodec reads it: that of ten thousand VIPs takes a while. */
+export function* stateText(state: DesiredState): Generator<string> {
+  yield `{"revision":${state.revision}`;
+  yield* listText('vips', state.vips.values(), vipJson);
+  yield* listText('pools', state.pools.values(), poolJson);
+  yield* listText('backends', state.backends.values(), backendJson);
+  yield* listText('healthChecks', state.healthChecks.values(), checkJson);
+  yield `,"rest":${JSON.stringify(restJson(state))}}`;
+}

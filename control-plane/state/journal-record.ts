@@ -66,8 +66,11 @@ export function readHeader(bytes: Uint8Array, kind: FileKind, file: string): Fil
 }
 
 /** A record with its header, of a value that JSON can hold. */
-export function recordBytes(value: unknown): Uint8Array {
-  const payload = Buffer.from(JSON.stringify(value));
+export const recordBytes = (value: unknown): Uint8Array => recordOf(JSON.stringify(value));
+
+/** A record with its header, of JSON. */
+export function recordOf(json: string): Uint8Array {
+  const payload = Buffer.from(json);
   const header = Buffer.alloc(RECORD_HEADER_BYTES);
   header.writeUInt32LE(payload.length, 0);
   header.writeUInt32LE(crc32(payload), 4);

@@ -3,7 +3,7 @@ import { createBackend, createPool, createVip } from '../../test/support/changes
 import { deaths, FaultFiles, type FaultPlan } from '../../test/support/fault-files.js';
 import type { Change } from './changes.js';
 import { Journal } from './journal.js';
-import { stateJson } from './journal-codec.js';
+import { stateText } from './journal-codec.js';
 import { JournalError } from './journal-faults.js';
 import { FILE_HEADER_BYTES, recordBytes } from './journal-record.js';
 import { Store } from './store.js';
@@ -12,7 +12,7 @@ import { Store } from './store.js';
 const JOURNAL_LIMIT_BYTES = 500;
 const over = (files: FaultFiles, epoch = 'e') =>
   Store.over(files, { nowMs: () => 1000, epoch, journalLimitBytes: JOURNAL_LIMIT_BYTES });
-const textOf = (store: Store) => JSON.stringify(stateJson(store.state));
+const textOf = (store: Store) => [...stateText(store.state)].join('');
 
 const backend = (id: string, address: string) => createBackend({ pool: 'pools/a', id, address });
 const HISTORY: readonly Change[] = [

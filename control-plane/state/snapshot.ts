@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { inSlices } from '../slices.js';
 import { type HistoryEntry, historyCodec, historyJson } from './history.js';
-import { stateCodec, stateJson } from './journal-codec.js';
+import { stateCodec, stateText } from './journal-codec.js';
 import { type StateFiles, writeWhole } from './journal-files.js';
-import { FILE_HEADER_BYTES, headerBytes, readHeader, recordAt, recordBytes } from './journal-record.js';
+import { FILE_HEADER_BYTES, headerBytes, readHeader, recordAt, recordOf } from './journal-record.js';
 import type { DesiredState } from './model.js';
 
 /** The desired state, and how it came about. */
@@ -45,7 +46,9 @@ export async function writeSnapshot(
   timeMs: number,
 ): Promise<number> {
   const header = headerBytes({ kind: 'snapshot', generation, baseRevision: state.revision, timeMs });
-  const record = recordBytes({ state: stateJson(state), history: historyJson(history) });
+  const pieces: string[] = [];
+  await inSlices(stateText(state), (piece) => void pieces.push(piece));
+  const record = recordOf(`{"state":${pieces.join('')},"history":${JSON.stringify(historyJson(history))}}`);
   await writeWhole(files, fileName('snapshot', generation), Buffer.concat([header, record]));
   return header.length + record.length;
 }

@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 
 const [, , modules, directory, seedText] = process.argv;
 const { Store } = await import(new URL('store.js', modules));
-const { stateJson } = await import(new URL('journal-codec.js', modules));
+const { stateText } = await import(new URL('journal-codec.js', modules));
 
 const JOURNAL_LIMIT_BYTES = 20_000;
 let seed = Number(seedText);
@@ -21,7 +21,7 @@ const random = (below) => {
 const pick = (list) => list[random(list.length)];
 const hashOf = (state) =>
   createHash('sha256')
-    .update(JSON.stringify(stateJson(state)))
+    .update([...stateText(state)].join(''))
     .digest('hex')
     .slice(0, 16);
 // A line is in the pipe, whole, when this returns: it outlives the process.
