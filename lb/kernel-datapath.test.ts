@@ -1,10 +1,11 @@
 /** The datapath in the live kernel, pinned: what one process leaves is what the next one goes on with. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { missingRoot, noting } from '../test/support/capabilities.js';
+import { faultOf } from '../test/support/fault.js';
 import { addVeth, enterNamespace, sh, Wire } from '../test/support/namespace.js';
 import { TCP_FLAGS, tcpFrame } from '../test/support/packets.js';
 import { vipId } from './balancer/adopted.js';
@@ -15,7 +16,6 @@ import type { MapSpec } from './bpf/maps/map.js';
 import { loadObject } from './bpf/object/load.js';
 import type { ProgramSpec } from './bpf/object/spec.js';
 import { defaultPinDirectory } from './engine/pins.js';
-import { CodedError, type Fault } from './errors.js';
 import { KernelDatapath, type KernelDatapathOptions } from './kernel-datapath.js';
 import { unpinDatapath } from './kernel-datapath-pins.js';
 import { formatIp, formatMac, ipFromBytes, parseIp, parseMac } from './net/address.js';
@@ -62,16 +62,6 @@ const frameOf = (sport: number, flags: number = TCP_FLAGS.ack): Uint8Array =>
   tcpFrame({ src: '203.0.113.77', dst: '198.51.100.10', sport, dport: 80 }, { flags });
 /** Where an encapsulated frame goes. */
 const realOf = (frame: Uint8Array): string => formatIp(ipFromBytes(frame.subarray(30, 34)));
-
-async function faultOf(run: () => unknown): Promise<Fault | undefined> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof CodedError) return error.fault;
-    throw error;
-  }
-  return undefined;
-}
 
 describe.skipIf(missingRoot)(`a datapath in the kernel, pinned${noting(missingRoot)}`, () => {
   let wire: Wire;
@@ -301,14 +291,6 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned${noting(missingRo
     });
   });
 
-  it.each([
-    ['/tmp/waggle-pins', 'PINS_NO_BPFFS'],
-    [`${FOLDER}/a.b`, 'PINS_NAME'],
-  ])('%s: %s', async (directory, code) => {
-    expect(await faultOf(() => start({ pin: directory }))).toMatchObject({ code, directory });
-    expect(existsSync(directory)).toBe(false);
-  });
-
   it('pins that a process did not finish hold up nobody', async () => {
     await (await start()).stop();
     const link = openPin(`${PIN}/link`);
@@ -439,44 +421,6 @@ describe.skipIf(missingRoot)(`a datapath in the kernel, pinned${noting(missingRo
     expect(await ask(frameOf(1))).toEqual([]);
     expect(await faultOf(() => unpinDatapath(PIN))).toEqual({ code: 'PINS_ABSENT', directory: PIN });
     expect((await start()).adopted).toBeUndefined();
-  });
-
-  it("what is not its own in its folders stays, and is in nobody's way", async () => {
-    const others = [`${PIN}/other`, `${PIN}/maps/other`];
-    await (await start()).stop();
-    for (const path of others) mkdirSync(path);
-    await (await start()).stop();
-    const { wasAttached, removed } = unpinDatapath(PIN);
-    expect(wasAttached).toBe(true);
-    expect(removed).toEqual(expect.arrayContaining(['link', 'program', 'manifest', 'maps/vip_map']));
-    expect(removed).not.toContain('maps/other');
-    expect([readdirSync(PIN).sort(), readdirSync(`${PIN}/maps`)]).toEqual([['maps', 'other'], ['other']]);
-    for (const path of others) rmdirSync(path);
-    expect(unpinDatapath(PIN)).toEqual({ wasAttached: false, removed: [] });
-    expect(existsSync(PIN)).toBe(false);
-  });
-
-  it('a directory that a file system is mounted on stays', async () => {
-    mkdirSync(PIN);
-    sh(`mount -t bpf bpf ${PIN}`);
-    // The kernel may have put files of its own into it.
-    const before = readdirSync(PIN);
-    try {
-      await (await start()).stop();
-      expect(unpinDatapath(PIN).wasAttached).toBe(true);
-      expect(readdirSync(PIN)).toEqual(before);
-    } finally {
-      sh(`umount ${PIN}`);
-    }
-  });
-
-  it('a start that fails says why, whatever else is in its directory', async () => {
-    mkdirSync(`${PIN}/other`, { recursive: true });
-    expect(await faultOf(() => start({ object: objectBytes('decap') }))).toMatchObject({
-      code: 'DATAPATH_PROGRAM',
-    });
-    expect(readdirSync(PIN)).toEqual(['other']);
-    rmdirSync(`${PIN}/other`);
   });
 
   it('without pins: an interface that is pinned is not taken', async () => {

@@ -101,8 +101,7 @@ export const REASON_NAMES = Object.keys(REASONS) as readonly Reason[];
 
 /** Names of the reasons of one kind, in the order of their numbers. */
 export function reasonsOf<K extends ReasonKind>(kind: K): readonly ReasonOf<K>[] {
-  // The filter is what ReasonOf says in types.
-  return REASON_NAMES.filter((name) => REASONS[name].kind === kind) as unknown as readonly ReasonOf<K>[];
+  return REASON_NAMES.filter((name): name is ReasonOf<K> => REASONS[name].kind === kind);
 }
 export const DROP_REASONS = reasonsOf('drop');
 export const PASS_REASONS = reasonsOf('pass');

@@ -155,8 +155,9 @@ function bytesCodec(count: number): Codec {
 /** The elements of an array or of a typed array; undefined for anything else. */
 function listOf(value: unknown): readonly unknown[] | undefined {
   if (Array.isArray(value)) return value;
-  if (!ArrayBuffer.isView(value) || value instanceof DataView) return undefined;
-  return Array.from(value as unknown as ArrayLike<unknown>);
+  // A DataView has no elements.
+  if (!ArrayBuffer.isView(value) || !(Symbol.iterator in value)) return undefined;
+  return Array.from(value as Iterable<unknown>);
 }
 
 function arrayCodec(element: Codec, count: number): Codec {
